@@ -1,10 +1,10 @@
 //! One thing that is wrong with an input, and where.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 /// One thing that is wrong with an input: where (an RFC 6901 pointer into the document that was sent; empty for
 /// the whole of it) and what, as a sentence that names the rule and says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// RFC 6901 pointer to the member at fault.
     pub pointer: String,
@@ -23,5 +23,10 @@ impl Fault {
     pub fn under(mut self, prefix: &str) -> Self {
         self.pointer.insert_str(0, prefix);
         self
+    }
+
+    /// `{"pointer": …, "message": …}`.
+    pub fn to_json(&self) -> Value {
+        json!({"pointer": self.pointer, "message": self.message})
     }
 }

@@ -1,0 +1,295 @@
+//! What the caller may write of a context: its content, read from JSON and checked.
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::inheritance::Inheritance;
+use crate::json;
+use crate::limits::{
+    MAX_CONTEXT_TYPE_CHARS, MAX_DESCRIPTION_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS,
+    MAX_USER_ID_CHARS,
+};
+use crate::pointer::to_member;
+use crate::tree::Level;
+
+/// The members of a context that a caller writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    /// The document itself.
+    pub context_data: Map<String, Value>,
+    /// What kind of document it is: `[A-Za-z0-9._-]{1,100}`.
+    pub context_type: String,
+    /// A short name, at most 255 characters.
+    pub title: Option<String>,
+    /// At most 1,000 characters.
+    pub description: Option<String>,
+    /// At most 20 of `[A-Za-z0-9._-]{1,50}`, each once.
+    pub tags: Vec<String>,
+    /// The owner, 1 to 100 characters.
+    pub user_id: Option<String>,
+    /// When the context ceases to be found; none for never.
+    pub expires_at: Option<Timestamp>,
+    /// How the document merges into what it inherits; none outside the tree.
+    pub inheritance: Option<Inheritance>,
+}
+
+/// The names of the writable members.
+pub const MEMBERS: [&str; 8] =
+    ["context_data", "context_type", "title", "description", "tags", "user_id", "expires_at", "inheritance"];
+
+impl Content {
+    /// The content of a node that nobody wrote yet: an empty document whose type is its level.
+    pub fn empty_node(level: Level) -> Self {
+        Self {
+            context_data: Map::new(),
+            context_type: level.to_string(),
+            title: None,
+            description: None,
+            tags: Vec::new(),
+            user_id: None,
+            expires_at: None,
+            inheritance: None,
+        }
+    }
+
+    /// Reads the writable members; an absent one and `null` take the default. `level` is that of the node, none
+    /// outside the tree, where `context_type` has no default and `inheritance` no meaning.
+    ///
+    /// # Errors
+    /// Every fault, with its pointer.
+    pub fn from_json(body: &Map<String, Value>, level: Option<Level>) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader { body, faults: Vec::new() };
+        reader.refuse_unknown();
+        let content = Self {
+            context_data: reader.document(),
+            context_type: reader.context_type(level),
+            title: reader.text("title", MAX_TITLE_CHARS),
+            description: reader.text("description", MAX_DESCRIPTION_CHARS),
+            tags: reader.tags(),
+            user_id: reader.user_id(),
+            expires_at: reader.expires_at(level),
+            inheritance: reader.inheritance(level),
+        };
+        if reader.faults.is_empty() { Ok(content) } else { Err(reader.faults) }
+    }
+
+    /// The writable members as JSON: what a patch is applied to.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
+        let values = [
+            Value::Object(self.context_data.clone()),
+            Value::from(self.context_type.as_str()),
+            text(&self.title),
+            text(&self.description),
+            Value::from(self.tags.clone()),
+            text(&self.user_id),
+            self.expires_at.map_or(Value::Null, |at| Value::from(at.to_string())),
+            self.inheritance.as_ref().map_or(Value::Null, |rules| rules.as_value().clone()),
+        ];
+        MEMBERS.into_iter().map(str::to_owned).zip(values).collect()
+    }
+}
+
+struct Reader<'a> {
+    body: &'a Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    fn refuse_unknown(&mut self) {
+        let unknown = self.body.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
+        let rule = format!("unknown member: the writable members are {}", MEMBERS.join(", "));
+        self.faults.extend(unknown.map(|name| Fault::new(to_member(name), rule.as_str())));
+    }
+
+    /// The member, if it is there and not null.
+    fn member(&self, name: &str) -> Option<&'a Value> {
+        self.body.get(name).filter(|value| !value.is_null())
+    }
+
+    fn fault(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.faults.push(Fault::new(pointer, message));
+    }
+
+    fn document(&mut self) -> Map<String, Value> {
+        let Some(Value::Object(document)) = self.member("context_data") else {
+            self.fault("/context_data", "context_data is required and must be a JSON object");
+            return Map::new();
+        };
+        if let Err(fault) = json::check_document(document) {
+            self.faults.push(fault.under("/context_data"));
+        }
+        document.clone()
+    }
+
+    fn context_type(&mut self, level: Option<Level>) -> String {
+        let rule =
+            format!("context_type is 1 to {MAX_CONTEXT_TYPE_CHARS} of A-Z, a-z, 0-9, '.', '_' and '-'");
+        match (self.member("context_type"), level) {
+            (Some(Value::String(kind)), _) if is_word(kind, MAX_CONTEXT_TYPE_CHARS) => return kind.clone(),
+            (Some(_), _) => self.fault("/context_type", rule),
+            (None, Some(level)) => return level.to_string(),
+            (None, None) => {
+                self.fault("/context_type", format!("context_type is required outside the tree: {rule}"));
+            }
+        }
+        String::new()
+    }
+
+    fn text(&mut self, name: &str, most: usize) -> Option<String> {
+        match self.member(name)? {
+            Value::String(text) if text.chars().count() <= most => return Some(text.clone()),
+            _ => self.fault(
+                format!("/{name}"),
+                format!("{name} is a string of at most {most} characters, or null"),
+            ),
+        }
+        None
+    }
+
+    fn user_id(&mut self) -> Option<String> {
+        let user = self.text("user_id", MAX_USER_ID_CHARS)?;
+        if user.is_empty() {
+            self.fault(
+                "/user_id",
+                "user_id is not empty: leave it out, or send null, where there is no owner",
+            );
+        }
+        Some(user)
+    }
+
+    fn tags(&mut self) -> Vec<String> {
+        let tags = match self.member("tags") {
+            None => return Vec::new(),
+            Some(Value::Array(tags)) => tags,
+            Some(_) => {
+                self.fault("/tags", "tags is an array of strings");
+                return Vec::new();
+            }
+        };
+        if tags.len() > MAX_TAGS {
+            self.fault("/tags", format!("{} tags; {MAX_TAGS} are the limit", tags.len()));
+            return Vec::new();
+        }
+        let mut read: Vec<String> = Vec::new();
+        for (index, tag) in tags.iter().enumerate() {
+            match tag.as_str().filter(|tag| is_word(tag, MAX_TAG_CHARS)) {
+                None => self.fault(
+                    format!("/tags/{index}"),
+                    format!("a tag is 1 to {MAX_TAG_CHARS} of A-Z, a-z, 0-9, '.', '_' and '-'"),
+                ),
+                Some(tag) if read.iter().any(|other| other == tag) => {
+                    self.fault(format!("/tags/{index}"), "the tag stands twice: a tag stands once");
+                }
+                Some(tag) => read.push(tag.to_owned()),
+            }
+        }
+        read
+    }
+
+    fn expires_at(&mut self, level: Option<Level>) -> Option<Timestamp> {
+        let value = self.member("expires_at")?;
+        if level == Some(Level::Global) {
+            self.fault(
+                "/expires_at",
+                "the global node cannot expire: everything in the tree stands below it",
+            );
+            return None;
+        }
+        match value.as_str().map(str::parse) {
+            Some(Ok(at)) => return Some(at),
+            Some(Err(rule)) => self.fault("/expires_at", rule),
+            None => self.fault("/expires_at", "expires_at is a string in RFC 3339, or null for never"),
+        }
+        None
+    }
+
+    fn inheritance(&mut self, level: Option<Level>) -> Option<Inheritance> {
+        let value = self.member("inheritance")?;
+        if level.is_none() {
+            self.fault(
+                "/inheritance",
+                "a context outside the tree inherits nothing: give it a scope, or leave this out",
+            );
+            return None;
+        }
+        match Inheritance::parse(value) {
+            Ok(rules) => return Some(rules),
+            Err(faults) => self.faults.extend(faults.into_iter().map(|fault| fault.under("/inheritance"))),
+        }
+        None
+    }
+}
+
+/// `[A-Za-z0-9._-]{1,most}`
+fn is_word(text: &str, most: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=most).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: &Value, level: Option<Level>) -> Result<Content, Vec<String>> {
+        Content::from_json(value.as_object().unwrap(), level)
+            .map_err(|faults| faults.into_iter().map(|fault| fault.pointer).collect())
+    }
+
+    #[test]
+    fn absent_and_null_take_the_default() {
+        let plain = read(&json!({"context_data": {}}), Some(Level::Branch)).unwrap();
+        assert_eq!(plain, Content::empty_node(Level::Branch));
+        let nulls = json!({"context_data": {}, "title": null, "tags": null, "context_type": null, "expires_at": null});
+        assert_eq!(read(&nulls, Some(Level::Branch)).unwrap(), plain);
+    }
+
+    #[test]
+    fn content_comes_back_as_it_was_written() {
+        let body = json!({
+            "context_data": {"a": null}, "context_type": "x", "title": "", "description": "é", "tags": ["b", "a"],
+            "user_id": "u", "expires_at": "2030-01-01T00:00:00.000000Z", "inheritance": {"unset": ["/a"]}
+        });
+        let content = read(&body, Some(Level::Task)).unwrap();
+        assert_eq!(Value::Object(content.to_json()), body);
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let body = json!({
+            "context_data": [], "context_type": "a b", "title": 1, "description": "x".repeat(1001),
+            "tags": ["ok", "not ok", "ok"], "user_id": "", "expires_at": "soon", "inheritance": {}, "data": {}
+        });
+        assert_eq!(
+            read(&body, None).unwrap_err(),
+            [
+                "/data",
+                "/context_data",
+                "/context_type",
+                "/title",
+                "/description",
+                "/tags/1",
+                "/tags/2",
+                "/user_id",
+                "/expires_at",
+                "/inheritance"
+            ]
+        );
+        assert_eq!(
+            read(&json!({"context_data": {}, "tags": vec!["t"; 21]}), Some(Level::Task)).unwrap_err(),
+            ["/tags"]
+        );
+        assert_eq!(read(&json!({"context_data": {}}), None).unwrap_err(), ["/context_type"]);
+        let expiring = json!({"context_data": {}, "expires_at": "2030-01-01T00:00:00Z"});
+        assert_eq!(read(&expiring, Some(Level::Global)).unwrap_err(), ["/expires_at"]);
+    }
+
+    #[test]
+    fn titles_count_characters() {
+        let titled = |title: String| read(&json!({"context_data": {}, "title": title}), Some(Level::Task));
+        assert!(titled("世".repeat(255)).is_ok());
+        assert!(titled("世".repeat(256)).is_err());
+    }
+}

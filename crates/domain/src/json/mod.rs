@@ -1,0 +1,304 @@
+//! The one strict JSON reader, for every way in, and the sizes that documents are held to.
+//!
+//! What is read is canonical: members sorted, and a number that is an integer of 64 bits is held as one however it
+//! was written (`1.0` and `1e0` are `1`, as RFC 8785 prints them). Equality of values is then equality by value.
+
+mod number;
+
+use serde_json::{Map, Value};
+use struson::reader::{JsonReader, JsonStreamReader, ReaderError, ReaderSettings, ValueType};
+
+use crate::fault::Fault;
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH};
+use crate::pointer::to_member;
+
+/// Why a text was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// The text is not JSON (RFC 8259). Line and column count from 1.
+    Syntax {
+        /// The line, from 1.
+        line: u64,
+        /// The character in the line, from 1.
+        column: u64,
+        /// What was found there.
+        message: String,
+    },
+    /// The text is JSON, but not JSON that can be kept without loss.
+    Rule(Fault),
+}
+
+/// Reads one JSON value, strictly: a duplicate member, NUL in a string, a number that would not come back as the
+/// same number, and nesting beyond [`MAX_DOCUMENT_DEPTH`] (plus the envelope around a document) are refused.
+///
+/// # Errors
+/// [`ReadError`], with the place.
+pub fn read(text: &[u8]) -> Result<Value, ReadError> {
+    if let Err(error) = std::str::from_utf8(text) {
+        return Err(not_utf8(text, error.valid_up_to()));
+    }
+    let settings = ReaderSettings {
+        max_nesting_depth: None,
+        restrict_number_values: false,
+        track_path: false,
+        ..ReaderSettings::default()
+    };
+    let mut reader = JsonStreamReader::new_custom(text, settings);
+    let value = read_value(&mut reader, 0)?;
+    reader.consume_trailing_whitespace().map_err(syntax)?;
+    Ok(value)
+}
+
+/// Checks that a document keeps [`MAX_DOCUMENT_DEPTH`] and [`MAX_DOCUMENT_BYTES`].
+///
+/// # Errors
+/// The limit that is passed, as a fault on the whole document.
+pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
+    let depth = 1 + document.values().map(depth).max().unwrap_or(0);
+    if depth > MAX_DOCUMENT_DEPTH {
+        return Err(too_deep());
+    }
+    let bytes = compact_object_len(document);
+    if bytes > MAX_DOCUMENT_BYTES {
+        return Err(Fault::new(
+            "",
+            format!(
+                "the document has {bytes} octets of compact JSON (numbers counted as plain decimals); \
+                 {MAX_DOCUMENT_BYTES} are the limit: split it over several contexts"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Containers on the deepest path of `value`: 0 for a scalar.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Octets of the compact JSON of `value`, numbers as plain decimals.
+pub fn compact_len(value: &Value) -> usize {
+    match value {
+        Value::Null => 4,
+        Value::Bool(truth) => 5 - usize::from(*truth),
+        Value::Number(number) => number::plain_len(number),
+        Value::String(text) => string_len(text),
+        Value::Array(elements) => list_len(elements.iter().map(compact_len)),
+        Value::Object(members) => compact_object_len(members),
+    }
+}
+
+fn compact_object_len(members: &Map<String, Value>) -> usize {
+    list_len(members.iter().map(|(name, value)| string_len(name) + 1 + compact_len(value)))
+}
+
+fn list_len(items: impl Iterator<Item = usize>) -> usize {
+    let (count, sum) = items.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+    2 + sum + usize::saturating_sub(count, 1)
+}
+
+fn string_len(text: &str) -> usize {
+    let octets = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    2 + octets.sum::<usize>()
+}
+
+/// `depth` counts the containers around the value. Faults get their pointer on the way out, so that reading what is
+/// right costs nothing for it.
+fn read_value(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
+    match reader.peek().map_err(syntax)? {
+        ValueType::Object => read_object(reader, deeper(depth)?),
+        ValueType::Array => read_array(reader, deeper(depth)?),
+        ValueType::String => read_string(reader),
+        ValueType::Number => {
+            let text = reader.next_number_as_str().map_err(syntax)?;
+            number::parse(text).map(Value::Number).map_err(|rule| ReadError::Rule(Fault::new("", rule)))
+        }
+        ValueType::Boolean => reader.next_bool().map(Value::Bool).map_err(syntax),
+        ValueType::Null => reader.next_null().map(|()| Value::Null).map_err(syntax),
+    }
+}
+
+fn read_object(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
+    let mut members = Map::new();
+    reader.begin_object().map_err(syntax)?;
+    while reader.has_next().map_err(syntax)? {
+        let name = reader.next_name_owned().map_err(syntax)?;
+        if name.contains('\0') {
+            return Err(ReadError::Rule(Fault::new(to_member(&name.replace('\0', "\\u0000")), NO_NUL)));
+        }
+        if members.contains_key(&name) {
+            let rule = "the member stands twice in its object: a member may stand once";
+            return Err(ReadError::Rule(Fault::new(to_member(&name), rule)));
+        }
+        let value = read_value(reader, depth).map_err(|error| error.under(&to_member(&name)))?;
+        members.insert(name, value);
+    }
+    reader.end_object().map_err(syntax)?;
+    Ok(Value::Object(members))
+}
+
+fn read_array(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
+    let mut elements = Vec::new();
+    reader.begin_array().map_err(syntax)?;
+    while reader.has_next().map_err(syntax)? {
+        let value =
+            read_value(reader, depth).map_err(|error| error.under(&format!("/{}", elements.len())))?;
+        elements.push(value);
+    }
+    reader.end_array().map_err(syntax)?;
+    Ok(Value::Array(elements))
+}
+
+fn read_string(reader: &mut impl JsonReader) -> Result<Value, ReadError> {
+    let text = reader.next_string().map_err(syntax)?;
+    if text.contains('\0') {
+        return Err(ReadError::Rule(Fault::new("", NO_NUL)));
+    }
+    Ok(Value::String(text))
+}
+
+const NO_NUL: &str = "the text holds the character U+0000, which PostgreSQL cannot keep: leave it out";
+
+/// The depth inside one more container. The reader stops where no document could reach, before it is deep enough
+/// to matter; [`check_document`] draws the exact line.
+fn deeper(depth: usize) -> Result<usize, ReadError> {
+    if depth >= MAX_DOCUMENT_DEPTH + MAX_ENVELOPE_DEPTH {
+        return Err(ReadError::Rule(too_deep()));
+    }
+    Ok(depth + 1)
+}
+
+fn too_deep() -> Fault {
+    Fault::new(
+        "",
+        format!("more than {MAX_DOCUMENT_DEPTH} containers stand inside each other: flatten the document"),
+    )
+}
+
+impl ReadError {
+    fn under(self, prefix: &str) -> Self {
+        match self {
+            Self::Rule(fault) => Self::Rule(fault.under(prefix)),
+            syntax @ Self::Syntax { .. } => syntax,
+        }
+    }
+}
+
+fn syntax(error: ReaderError) -> ReadError {
+    let (message, place) = match error {
+        ReaderError::SyntaxError(error) => (error.kind.to_string(), error.location.line_pos),
+        // What follows the value: the reader asks for what it peeked at, so nothing else is unexpected.
+        ReaderError::UnexpectedStructure { location, .. } => {
+            ("text follows the value".to_owned(), location.line_pos)
+        }
+        other => (other.to_string(), None),
+    };
+    let (line, column) = place.map_or((0, 0), |at| (at.line, at.column));
+    ReadError::Syntax { line: line + 1, column: column + 1, message }
+}
+
+fn not_utf8(text: &[u8], valid: usize) -> ReadError {
+    let before = text.get(..valid).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n').count();
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    ReadError::Syntax {
+        line: line as u64,
+        column: (valid - line_start) as u64 + 1,
+        message: "the octets are not UTF-8".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Fault {
+        match read(text.as_bytes()) {
+            Err(ReadError::Rule(fault)) => fault,
+            other => panic!("{text} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_value_identical() {
+        let text = r#"{"":[],"a":{"z":null,"é世界🌍":"\u0001\n\"\\"},"n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]}"#;
+        assert_eq!(read(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn members_are_sorted_and_numbers_are_canonical() {
+        let value = read(br#"{"b":1.0,"a":[1e2,-0,100.50e-1,1E+19]}"#).unwrap();
+        assert_eq!(value.to_string(), r#"{"a":[100,0,10.05,10000000000000000000],"b":1}"#);
+    }
+
+    #[test]
+    fn what_would_be_lost_is_refused_with_its_pointer() {
+        assert_eq!(rule(r#"{"a":{"b/c":1,"b\u002fc":2}}"#).pointer, "/a/b~1c");
+        assert_eq!(rule(r#"{"a":[1,"x\u0000"]}"#).pointer, "/a/1");
+        assert_eq!(rule(r#"{"a":{"x\u0000":1}}"#).pointer, "/a/x\\u0000");
+        assert_eq!(rule("[[1e400]]").pointer, "/0/0");
+        assert_eq!(rule(r#"{"n":0.1234567890123456789}"#).pointer, "/n");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_line() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "{\"a\":}",
+            "[1,]",
+            "01",
+            "+1",
+            "NaN",
+            "'a'",
+            "{a:1}",
+            "[1] 2",
+            "\u{feff}{}",
+            "\"\\ud800\"",
+            "// c\n1",
+            "\"a\nb\"",
+            "1.",
+            ".5",
+        ] {
+            assert!(matches!(read(text.as_bytes()), Err(ReadError::Syntax { .. })), "{text:?}");
+        }
+        let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n  \"a\": nul\n}") else { panic!() };
+        assert_eq!((line, column), (2, 8));
+        let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n\"\xff\"}") else { panic!() };
+        assert_eq!((line, column), (2, 2));
+    }
+
+    #[test]
+    fn hostile_depth_is_refused_before_it_is_deep() {
+        let deep = "[".repeat(1_000_000);
+        assert!(matches!(read(deep.as_bytes()), Err(ReadError::Rule(_))));
+        let nested = |levels: usize| {
+            let text = format!("{}{}", "{\"a\":".repeat(levels - 1) + "{", "}".repeat(levels));
+            let Value::Object(document) = read(text.as_bytes()).unwrap() else { panic!() };
+            check_document(&document)
+        };
+        assert_eq!(nested(64), Ok(()));
+        assert!(nested(65).is_err());
+    }
+
+    #[test]
+    fn sizes_count_the_compact_text() {
+        let text = r#"{"a":[true,false,null,"\u0001\n\"é",-1.5,0.001],"b":{},"c":[]}"#;
+        assert_eq!(compact_len(&read(text.as_bytes()).unwrap()), text.len());
+        let document = |bytes: usize| {
+            let Value::Object(map) = serde_json::json!({"a": "x".repeat(bytes - 8)}) else { panic!() };
+            check_document(&map)
+        };
+        assert_eq!(document(1024 * 1024), Ok(()));
+        assert!(document(1024 * 1024 + 1).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Every limit of the product, by name.
+
+/// Octets of one document's compact JSON, numbers counted as plain decimals (PostgreSQL's JSONB prints exponents
+/// in full, so `1e300` costs 301 octets there).
+pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Containers on the deepest path of a document, the root counted as 1.
+pub const MAX_DOCUMENT_DEPTH: usize = 64;
+/// Containers that may stand around a document in a request: a JSON patch is an array of operations with a value.
+pub const MAX_ENVELOPE_DEPTH: usize = 4;
+/// Octets of a request's body: room for a document written with escapes and white space.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Octets of a tenant's id.
+pub const MAX_TENANT_ID_BYTES: usize = 48;
+/// Octets of a node's key.
+pub const MAX_NODE_KEY_BYTES: usize = 255;
+/// Characters of a context's type.
+pub const MAX_CONTEXT_TYPE_CHARS: usize = 100;
+/// Characters of a title.
+pub const MAX_TITLE_CHARS: usize = 255;
+/// Characters of a description.
+pub const MAX_DESCRIPTION_CHARS: usize = 1_000;
+/// Characters of a user's id.
+pub const MAX_USER_ID_CHARS: usize = 100;
+/// Tags of one context.
+pub const MAX_TAGS: usize = 20;
+/// Characters of one tag.
+pub const MAX_TAG_CHARS: usize = 50;
+
+/// Pointers in one `inheritance`: `unset`, `strategies` and `locked` counted together, so that a merge's cost stays in
+/// proportion to its documents.
+pub const MAX_INHERITANCE_POINTERS: usize = 256;
+/// Segments in one pointer of `inheritance`; no document is deeper.
+pub const MAX_POINTER_SEGMENTS: usize = 64;
+
+/// Operations in one JSON patch.
+pub const MAX_PATCH_OPERATIONS: usize = 256;
+/// Octets of an idempotency key.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long a success is remembered under its idempotency key, in microseconds (24 hours).
+pub const IDEMPOTENCY_WINDOW_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Octets of a request's id, as a client may send it.
+pub const MAX_REQUEST_ID_BYTES: usize = 100;
+
+/// Items on a page where the caller names no number.
+pub const DEFAULT_PAGE_LIMIT: usize = 50;
+/// Items on a page at the most.
+pub const MAX_PAGE_LIMIT: usize = 200;
+
+/// Times that a write is computed anew after another one came between, before it is answered as contended.
+pub const MAX_WRITE_ATTEMPTS: usize = 100;
+/// Attempts of a write that run freely; later ones queue behind each other within this process.
+pub const FREE_WRITE_ATTEMPTS: usize = 3;

@@ -1,0 +1,58 @@
+//! Tenants: create, list, show, drop.
+
+use super::Service;
+use crate::access::Caller;
+use crate::error::Error;
+use crate::page::{Page, PageRequest, bad_token};
+use crate::tenant::{NewTenant, Tenant, TenantId};
+
+impl Service {
+    /// Creates a tenant with its global node.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::TenantExists`], and the store's.
+    pub async fn create_tenant(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, Error> {
+        caller.authorized_operator()?;
+        let new = NewTenant::new(id.clone(), self.clock.as_ref(), self.ids.as_ref());
+        if !self.ports.directory.create(&new).await? {
+            return Err(Error::TenantExists { tenant: id.clone() });
+        }
+        Ok(new.tenant)
+    }
+
+    /// A page of tenants, by id.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::BadParameter`] for the limit or the token, and the store's.
+    pub async fn list_tenants(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Tenant>, Error> {
+        caller.authorized_operator()?;
+        let after = request.cursor("tenants")?;
+        let after: Option<TenantId> =
+            after.map(|text| text.parse().map_err(|_: String| bad_token())).transpose()?;
+        let limit = request.limit()?;
+        let found = self.ports.directory.page(after.as_ref(), limit + 1).await?;
+        Ok(Page::of("tenants", found, limit, |tenant| tenant.id.to_string()))
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::TenantNotFound`], and the store's.
+    pub async fn get_tenant(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, Error> {
+        caller.authorized_operator()?;
+        let found = self.ports.directory.get(id).await?;
+        found.ok_or_else(|| Error::TenantNotFound { tenant: id.clone() })
+    }
+
+    /// Drops a tenant and everything in it, for good.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::TenantNotFound`], and the store's.
+    pub async fn drop_tenant(&self, caller: &Caller, id: &TenantId) -> Result<(), Error> {
+        caller.authorized_operator()?;
+        if !self.ports.directory.remove(id).await? {
+            return Err(Error::TenantNotFound { tenant: id.clone() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! What holds for every chain: the laws of the merge law.
+
+use std::collections::BTreeSet;
+
+use crate::chains::{Chain, NAMES, array, chain, chain_with, object, strategies};
+use context_domain::explain::{Explanation, Origin};
+use context_domain::merge::{Fold, blocked, merge, newly_blocked};
+use context_domain::pointer::{members, push};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn at<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
+    members(pointer).unwrap().iter().try_fold(document, |value, name| value.as_object()?.get(name.as_ref()))
+}
+
+fn leaves(value: &Value, pointer: &str, found: &mut Vec<(String, Value)>) {
+    match value.as_object().filter(|object| !object.is_empty()) {
+        None => found.push((pointer.to_owned(), value.clone())),
+        Some(object) => {
+            for (name, member) in object {
+                let mut below = pointer.to_owned();
+                push(&mut below, name);
+                leaves(member, &below, found);
+            }
+        }
+    }
+}
+
+fn leaves_of(value: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    leaves(value, "", &mut found);
+    found
+}
+
+/// Every place that a pointer of these tests can name.
+fn places() -> Vec<Vec<&'static str>> {
+    let longer = |place: &Vec<&'static str>| {
+        NAMES.map(|name| place.iter().copied().chain([name]).collect::<Vec<_>>()).to_vec()
+    };
+    let one: Vec<_> = longer(&Vec::new());
+    let two: Vec<_> = one.iter().flat_map(longer).collect();
+    let three: Vec<_> = two.iter().flat_map(longer).collect();
+    [one, two, three].concat()
+}
+
+fn matches(pattern: &str, place: &[&str]) -> bool {
+    let segments = members(pattern).unwrap();
+    segments.len() == place.len()
+        && segments.iter().zip(place).all(|(segment, name)| segment == "*" || segment == name)
+}
+
+fn written(place: &[&str]) -> String {
+    let mut pointer = String::new();
+    for name in place {
+        push(&mut pointer, name);
+    }
+    pointer
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().map(|list| list.iter().map(|text| text.as_str().unwrap()).collect()).unwrap_or_default()
+}
+
+fn explain(chain: &Chain) -> Explanation {
+    merge(&chain.links(&chain.rules())).explain()
+}
+
+proptest! {
+    #[test]
+    fn merging_an_empty_document_changes_nothing(chain in chain(), place in 0_usize..6) {
+        let mut longer = chain.clone();
+        longer.push(json!({}), Value::Null);
+        prop_assert_eq!(longer.resolve(), chain.resolve());
+        prop_assert_eq!(explain(&longer), explain(&chain));
+
+        let mut between = chain.clone();
+        let place = place.min(chain.data.len());
+        between.data.insert(place, object(json!({})));
+        between.rules.insert(place, Value::Null);
+        prop_assert_eq!(between.resolve(), chain.resolve());
+    }
+
+    #[test]
+    fn one_pass_is_level_by_level(chain in chain()) {
+        let rules = chain.rules();
+        let mut fold = Fold::new();
+        for link in chain.links(&rules) {
+            fold.push(link);
+        }
+        prop_assert_eq!(fold.finish().to_value(), chain.resolve());
+
+        for last in 1..chain.data.len() {
+            let whole = chain.up_to(last);
+            let level = by_level(&chain, last);
+            prop_assert_eq!(level.resolve(), whole.resolve());
+            prop_assert_eq!(told_of_last(&level), told_of_last(&whole));
+        }
+    }
+
+    #[test]
+    fn the_explanation_rebuilds_the_result(chain in chain()) {
+        let rules = chain.rules();
+        let links = chain.links(&rules);
+        let merged = merge(&links);
+        let resolved = merged.to_value();
+        let explanation = merged.explain();
+        prop_assert_eq!(explanation.rebuild(&links), Ok(resolved.clone()));
+        let told: Vec<&String> = explanation.leaves.keys().collect();
+        let mut there = leaves_of(&resolved);
+        there.sort_by(|one, other| one.0.cmp(&other.0));
+        prop_assert_eq!(told, there.iter().map(|(pointer, _)| pointer).collect::<Vec<_>>());
+        prop_assert_eq!(serde_json::to_string(&merged).unwrap(), resolved.to_string());
+    }
+
+    #[test]
+    fn what_is_told_of_other_values_is_true(chain in chain()) {
+        let explanation = explain(&chain);
+        let stood = |from: &Origin, pointer: &str, value: &Value| {
+            let Origin::Node(node) = from else { return true };
+            let document = Value::Object(chain.data[*node].clone());
+            let source = at(&document, pointer);
+            source == Some(value) || *value == json!({}) && source.is_some_and(Value::is_object)
+        };
+        for (pointer, leaf) in &explanation.leaves {
+            for shadowed in &leaf.shadowed {
+                let pointer = shadowed.pointer.as_ref().unwrap_or(pointer);
+                prop_assert!(stood(&shadowed.from, pointer, &shadowed.value), "{shadowed:?}");
+            }
+        }
+        for unset in &explanation.unset {
+            prop_assert!(stood(&unset.from, &unset.pointer, &unset.value), "{unset:?}");
+            let patterns = &chain.rules[unset.by]["unset"];
+            let names = members(&unset.pointer).unwrap();
+            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+            let named = |length: usize| texts(patterns).iter().any(|pattern| matches(pattern, &names[..length]));
+            prop_assert!((1..=names.len()).any(named), "{unset:?}");
+        }
+        for blocked in &explanation.blocked {
+            prop_assert!(blocked.locked_by < blocked.at);
+            let document = Value::Object(chain.data[blocked.at].clone());
+            prop_assert!(blocked.value.is_none() || at(&document, &blocked.pointer) == blocked.value.as_ref());
+        }
+    }
+
+    #[test]
+    fn no_value_is_lost_without_a_word(
+        chain in chain_with(strategies(&["replace", "deep", "min", "max"].map(Value::from))
+            .prop_map(|strategies| json!({"strategies": strategies})).boxed())
+    ) {
+        let mut told = Vec::new();
+        for (pointer, leaf) in explain(&chain).leaves {
+            told.extend(leaf.shadowed.into_iter().map(|shadowed| {
+                (shadowed.from, shadowed.pointer.unwrap_or_else(|| pointer.clone()))
+            }));
+            told.push((leaf.from, pointer));
+        }
+        for (node, data) in chain.data.iter().enumerate() {
+            for (pointer, value) in leaves_of(&Value::Object(data.clone())) {
+                let entry = (Origin::Node(node), pointer);
+                let times = told.iter().filter(|told| **told == entry).count();
+                // An empty object that met another object neither won nor was replaced.
+                prop_assert!(times == 1 || times == 0 && value == json!({}), "{entry:?} is told {times} times");
+            }
+        }
+    }
+
+    #[test]
+    fn no_descendant_changes_what_is_locked(chain in chain()) {
+        let resolved: Vec<Value> = (0..chain.data.len()).map(|last| chain.up_to(last).resolve()).collect();
+        let places = places();
+        for (node, rules) in chain.rules.iter().enumerate() {
+            for pattern in texts(&rules["locked"]) {
+                for place in places.iter().filter(|place| matches(pattern, place)) {
+                    let pointer = written(place);
+                    let here = at(&resolved[node], &pointer);
+                    for below in &resolved[node..] {
+                        prop_assert_eq!(at(below, &pointer), here, "{} of node {}", &pointer, node);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocked_values_are_as_if_not_written(chain in chain()) {
+        let explanation = explain(&chain);
+        let mut obedient = chain.clone();
+        for blocked in explanation.blocked.iter().filter(|blocked| blocked.value.is_some()) {
+            let names = members(&blocked.pointer).unwrap();
+            let (last, way) = names.split_last().unwrap();
+            let mut object = &mut obedient.data[blocked.at];
+            for name in way {
+                object = object.get_mut(name.as_ref()).and_then(Value::as_object_mut).unwrap();
+            }
+            prop_assert!(object.remove(last.as_ref()).is_some());
+        }
+        prop_assert_eq!(obedient.resolve(), chain.resolve());
+        let told = explain(&obedient);
+        prop_assert_eq!(told.leaves, explanation.leaves);
+        prop_assert_eq!(told.unset, explanation.unset);
+        prop_assert!(told.blocked.iter().all(|blocked| blocked.value.is_none()));
+    }
+
+    #[test]
+    fn a_write_is_checked_as_it_will_be_resolved(chain in chain(), other in crate::chains::document()) {
+        let last = chain.data.len() - 1;
+        let rules = chain.rules();
+        let links = chain.links(&rules);
+        let (ancestors, data) = (&links[..last], links[last].data);
+        let found = blocked(ancestors, data);
+        let told = explain(&chain).blocked;
+        let told: Vec<_> = told.into_iter().filter(|told| told.at == last && told.value.is_some()).collect();
+        prop_assert_eq!(&found, &told);
+        prop_assert_eq!(newly_blocked(ancestors, None, data), found);
+        prop_assert_eq!(newly_blocked(ancestors, Some(data), data), vec![]);
+        let added = newly_blocked(ancestors, Some(&other), data);
+        let old = Value::Object(other.clone());
+        prop_assert!(added.iter().all(|added| told.contains(added)));
+        // What differs from the old document at a blocked pointer is a change, whatever else there was.
+        for blocked in told.iter().filter(|told| at(&old, &told.pointer) != told.value.as_ref()) {
+            prop_assert!(added.contains(blocked));
+        }
+    }
+
+    #[test]
+    fn union_is_idempotent(first in array(), second in array()) {
+        let mut chain = Chain { data: vec![], rules: vec![] };
+        chain.push(json!({"l": first}), json!({"strategies": {"/l": "union"}}));
+        chain.push(json!({"l": second}), Value::Null);
+        let once = explain(&chain);
+        let resolved = chain.resolve();
+        let list = resolved["l"].as_array().unwrap();
+        let distinct: BTreeSet<String> = list.iter().map(Value::to_string).collect();
+        prop_assert_eq!(distinct.len(), list.len());
+        for repeated in [first, second, resolved["l"].clone()] {
+            chain.push(json!({"l": repeated}), Value::Null);
+            prop_assert_eq!(chain.resolve(), resolved.clone());
+            prop_assert_eq!(&explain(&chain).leaves, &once.leaves);
+        }
+    }
+
+    #[test]
+    fn the_order_of_members_in_the_text_never_matters(chain in chain()) {
+        let turned = |value: &Value| serde_json::from_str::<Value>(&backwards(value)).unwrap();
+        let other = Chain {
+            data: chain.data.iter().map(|data| object(turned(&Value::Object(data.clone())))).collect(),
+            rules: chain.rules.iter().map(turned).collect(),
+        };
+        prop_assert_eq!(other.resolve().to_string(), chain.resolve().to_string());
+        prop_assert_eq!(explain(&other), explain(&chain));
+    }
+}
+
+/// The node `last` over one document that all its ancestors' resolve to; their rules are declared, not merged.
+fn by_level(chain: &Chain, last: usize) -> Chain {
+    let above = chain.up_to(last - 1);
+    let mut level = Chain { data: vec![], rules: vec![] };
+    let mut locked = BTreeSet::new();
+    for rules in above.rules.iter().filter(|rules| !rules.is_null()) {
+        level.push(json!({}), json!({"inherit": rules["inherit"], "strategies": rules["strategies"]}));
+        locked.extend(texts(&rules["locked"]));
+    }
+    level.push(above.resolve(), json!({"locked": locked}));
+    level.data.push(chain.data[last].clone());
+    level.rules.push(chain.rules[last].clone());
+    level
+}
+
+/// What is told of the last node's own step, without the numbers of other nodes.
+fn told_of_last(chain: &Chain) -> Value {
+    let last = chain.data.len() - 1;
+    let told = explain(chain);
+    let blocked = told.blocked.into_iter().filter(|told| told.at == last);
+    let unset = told.unset.into_iter().filter(|told| told.by == last);
+    let unfit = told.not_applicable.into_iter().filter(|told| told.at == last);
+    json!({
+        "blocked": blocked.map(|told| json!([told.pointer, told.value])).collect::<Vec<_>>(),
+        "unset": unset.map(|told| json!([told.pointer, told.value])).collect::<Vec<_>>(),
+        "unfit": unfit.map(|told| json!([told.pointer, told.strategy])).collect::<Vec<_>>(),
+    })
+}
+
+/// The text of a value with the members of every object in reverse order.
+fn backwards(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let member = |(name, value): (&String, &Value)| {
+                format!("{}:{}", Value::from(name.as_str()), backwards(value))
+            };
+            format!("{{{}}}", object.iter().rev().map(member).collect::<Vec<_>>().join(","))
+        }
+        Value::Array(array) => format!("[{}]", array.iter().map(backwards).collect::<Vec<_>>().join(",")),
+        scalar => scalar.to_string(),
+    }
+}
