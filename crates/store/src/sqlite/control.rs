@@ -1,0 +1,131 @@
+//! `control.db`: which tenants there are, and which generation of each.
+
+use std::path::PathBuf;
+
+use context_domain::clock::Timestamp;
+use context_domain::tenant::{Tenant, TenantId};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
+
+use super::connections::{Idle, IfMissing, connect, use_wal};
+use super::failure::Failure;
+use super::rows;
+use super::schema::{CONTROL, Found};
+
+/// The file that knows the tenants.
+pub(super) struct Control {
+    path: PathBuf,
+    idle: Idle,
+}
+
+impl Control {
+    /// Opens the file. A new one gets its tables in the transaction in which `first` fills it.
+    pub(super) fn open(
+        path: PathBuf,
+        first: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        Self::open_or_make(path, first).map_err(Failure::of_control)
+    }
+
+    /// Reads in one snapshot.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.transact(TransactionBehavior::Deferred, work).map_err(Failure::of_control)
+    }
+
+    /// Writes all that `work` writes, or nothing where it fails.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.transact(TransactionBehavior::Immediate, work).map_err(Failure::of_control)
+    }
+
+    fn open_or_make(
+        path: PathBuf,
+        first: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let mut connection = connect(&path, IfMissing::Make)?;
+        match CONTROL.find(&connection)? {
+            Found::Current => {}
+            Found::Behind(_) => CONTROL.upgrade(&mut connection, None)?,
+            Found::Empty => {
+                use_wal(&connection)?;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                // Another process may have made it while this one waited.
+                let found = CONTROL.find(&transaction)?;
+                CONTROL.complete(&transaction, found, None)?;
+                if found == Found::Empty {
+                    first(&transaction)?;
+                }
+                transaction.commit()?;
+            }
+        }
+        let control = Self { path, idle: Idle::default() };
+        control.idle.give_back(connection);
+        Ok(control)
+    }
+
+    fn transact<T>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut connection = match self.idle.take() {
+            Some(connection) => connection,
+            None => connect(&self.path, IfMissing::Fail)?,
+        };
+        let transaction = connection.transaction_with_behavior(behavior)?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(Failure::of_commit)?;
+        // A connection that failed on the way here was closed with its transaction.
+        self.idle.give_back(connection);
+        Ok(value)
+    }
+}
+
+/// The tenant of that id.
+pub(super) fn find(connection: &Connection, id: &TenantId) -> Result<Option<Tenant>, Failure> {
+    rows::one(
+        connection,
+        "SELECT id, generation, created_at FROM tenants WHERE id = ?1",
+        [id.as_str()],
+        tenant,
+    )
+}
+
+/// The tenants behind `after`, by id in octet order.
+pub(super) fn page(connection: &Connection, after: &str, limit: usize) -> Result<Vec<Tenant>, Failure> {
+    rows::all(
+        connection,
+        "SELECT id, generation, created_at FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2",
+        (after, rows::limit(limit)),
+        tenant,
+    )
+}
+
+/// Adds a tenant.
+pub(super) fn insert(connection: &Connection, tenant: &Tenant) -> Result<(), Failure> {
+    rows::write(
+        connection,
+        "INSERT INTO tenants (id, generation, created_at) VALUES (?1, ?2, ?3)",
+        (tenant.id.as_str(), tenant.generation.as_str(), tenant.created_at.as_micros()),
+    )?;
+    Ok(())
+}
+
+/// Removes this generation of a tenant; false if it is not there.
+pub(super) fn delete(connection: &Connection, id: &TenantId, generation: &str) -> Result<bool, Failure> {
+    let removed = rows::write(
+        connection,
+        "DELETE FROM tenants WHERE id = ?1 AND generation = ?2",
+        (id.as_str(), generation),
+    )?;
+    Ok(removed > 0)
+}
+
+fn tenant(row: &Row<'_>) -> Result<Tenant, Failure> {
+    let unreadable = |_: String| Failure::damaged("a row of its table of tenants cannot be read");
+    let id: TenantId = row.get::<_, String>(0)?.parse().map_err(unreadable)?;
+    let generation = row.get::<_, String>(1)?.parse().map_err(unreadable)?;
+    let created_at = Timestamp::from_micros(row.get(2)?).ok_or_else(|| unreadable(String::new()))?;
+    Ok(Tenant { id, generation, created_at })
+}

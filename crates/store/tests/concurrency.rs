@@ -1,0 +1,213 @@
+//! Many tasks at once through the service, on the real store: no update is lost, none is done twice.
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+use std::sync::Arc;
+
+use context_domain::access::{Access, Caller, Principal};
+use context_domain::change::RequestHash;
+use context_domain::clock::SystemClock;
+use context_domain::error::Error;
+use context_domain::id::RandomIds;
+use context_domain::page::PageRequest;
+use context_domain::patch::Patch;
+use context_domain::ports::Subtree;
+use context_domain::service::{Condition, Effect, Service, WriteOptions};
+use context_domain::tree::{Address, Scope};
+use context_store::StoreUrl;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+async fn service() -> (TempDir, Arc<Service>) {
+    let folder = TempDir::new().unwrap();
+    let url: StoreUrl = format!("sqlite:{}", folder.path().display()).parse().unwrap();
+    let ports = context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap();
+    (folder, Arc::new(Service::new(ports, Arc::new(SystemClock), Arc::new(RandomIds))))
+}
+
+fn caller() -> Caller {
+    let principal = Principal { name: "tester".to_owned(), access: Access::Operator };
+    Caller::in_tenant(principal, "default".parse().unwrap(), "request".to_owned())
+}
+
+fn at(keys: [Option<&str>; 3]) -> Address {
+    Address::Scope(Scope::from_keys(keys).unwrap())
+}
+
+fn body(data: Value) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("context_data".to_owned(), data);
+    body
+}
+
+fn patch(data: Value) -> Patch {
+    Patch::Merge(body(data))
+}
+
+/// Runs `task` eight times at once.
+async fn eight<F: Future<Output = T> + Send + 'static, T: Send + 'static>(
+    task: impl Fn(usize) -> F,
+) -> Vec<T> {
+    let tasks: Vec<_> = (0..8).map(|n| tokio::spawn(task(n))).collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn conditional_increments_add_up() {
+    let (_folder, service) = service().await;
+    let address = at([Some("p"), Some("counter"), None]);
+    service.put(&caller(), &address, body(json!({"n": 0})), WriteOptions::default()).await.unwrap();
+    eight(|_| {
+        let (service, address) = (Arc::clone(&service), address.clone());
+        async move {
+            for _ in 0..50 {
+                loop {
+                    let current = service.get(&caller(), &address).await.unwrap();
+                    let n = current.data()["n"].as_i64().unwrap();
+                    let condition = Condition::IsOneOf(vec![current.etag()]);
+                    let options = WriteOptions { condition, ..WriteOptions::default() };
+                    match service.patch(&caller(), &address, patch(json!({"n": n + 1})), options).await {
+                        Ok(_) => break,
+                        Err(Error::PreconditionFailed(Some(_))) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            }
+        }
+    })
+    .await;
+    let counter = service.get(&caller(), &address).await.unwrap();
+    assert_eq!((counter.data()["n"].as_i64(), counter.version), (Some(400), 401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn unconditional_patches_of_different_members_all_win() {
+    let (_folder, service) = service().await;
+    let address = at([Some("p"), None, None]);
+    service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
+    eight(|task| {
+        let (service, address) = (Arc::clone(&service), address.clone());
+        async move {
+            for n in 0..50 {
+                let member = json!({format!("{task}-{n}"): n});
+                service.patch(&caller(), &address, patch(member), WriteOptions::default()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let context = service.get(&caller(), &address).await.unwrap();
+    assert_eq!((context.data().len(), context.version), (400, 401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers() {
+    let (_folder, service) = service().await;
+    for round in 0..10 {
+        let answers = eight(|_| {
+            let service = Arc::clone(&service);
+            async move {
+                let key = format!("key-{round}").parse().unwrap();
+                let idempotency = Some((key, RequestHash::of(&[b"the request"])));
+                let options = WriteOptions { idempotency, ..WriteOptions::default() };
+                let mut body = body(json!({"round": round}));
+                body.insert("context_type".to_owned(), json!("note"));
+                service.create(&caller(), body, options).await.unwrap()
+            }
+        })
+        .await;
+        assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+        assert!(answers.iter().all(|answer| {
+            (answer.effect, &answer.etag, &answer.context)
+                == (Effect::Created, &answers[0].etag, &answers[0].context)
+        }));
+        let page = service.list(&caller(), &PageRequest::default()).await.unwrap();
+        assert_eq!(page.items.len(), round + 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_created_at_once_share_the_parents_that_were_missing() {
+    let (_folder, service) = service().await;
+    for round in 0..20 {
+        let project = format!("p{round}");
+        let parents = eight(|n| {
+            let (service, project) = (Arc::clone(&service), project.clone());
+            async move {
+                let address = at([Some(&project), Some("b"), Some(&n.to_string())]);
+                let written =
+                    service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await;
+                written.unwrap().context["parent_id"].clone()
+            }
+        })
+        .await;
+        assert!(parents.iter().all(|parent| *parent == parents[0] && parent.is_string()));
+        let branch = Scope::from_keys([Some(&project), Some("b"), None]).unwrap();
+        let children = service.children(&caller(), &branch, &PageRequest::default()).await.unwrap();
+        assert_eq!(children.items.len(), 8);
+    }
+}
+
+/// A child is created while its parent is deleted with all below it. Whichever comes first, the child is there
+/// afterwards exactly if the deletion did not take it along, and never without its parent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan() {
+    let (_folder, service) = service().await;
+    let parent = at([Some("p"), None, None]);
+    let child = at([Some("p"), Some("c"), None]);
+    for round in 0..200_u32 {
+        service
+            .put(&caller(), &parent, body(json!({"round": round})), WriteOptions::default())
+            .await
+            .unwrap();
+        let subtree = if round % 2 == 0 { Subtree::Remove } else { Subtree::MustBeEmpty };
+        let (created, deleted) = tokio::join!(
+            async { service.put(&caller(), &child, body(json!({})), WriteOptions::default()).await },
+            async { service.delete(&caller(), &parent, subtree, WriteOptions::default()).await }
+        );
+        let created = created.unwrap();
+        let history =
+            service.changes(&caller(), Some(&created.etag.id), &PageRequest::default()).await.unwrap();
+        let removed = history.items.iter().any(|change| change.content.is_null());
+        let found = service.get(&caller(), &child).await;
+        match (&deleted, removed) {
+            (Ok(_), true) => assert!(matches!(found, Err(Error::NotFound(_))), "{found:?}"),
+            (Ok(_) | Err(Error::HasChildren { .. }), false) => {
+                assert_eq!(found.unwrap().etag(), created.etag);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(subtree == Subtree::Remove || !removed, "a refused cascade took the child along");
+        let page = service.list(&caller(), &PageRequest::default()).await.unwrap();
+        for context in &page.items {
+            let address = Address::Id(context.id.clone());
+            assert!(service.get(&caller(), &address).await.is_ok(), "{} is an orphan", context.id);
+        }
+        let rest = service.delete(&caller(), &parent, Subtree::Remove, WriteOptions::default()).await;
+        assert!(matches!(rest, Ok(_) | Err(Error::NotFound(_))));
+    }
+}
+
+/// A client that goes away leaves no half transaction behind, and its connection to the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_abandoned_write_is_whole_or_not_there() {
+    let (_folder, service) = service().await;
+    let address = at([Some("p"), None, None]);
+    service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
+    for n in 0..300_u64 {
+        let (writing, there) = (Arc::clone(&service), address.clone());
+        let write = tokio::spawn(async move {
+            let pair = json!({"left": n, "right": n});
+            writing.patch(&caller(), &there, patch(pair), WriteOptions::default()).await
+        });
+        tokio::time::sleep(std::time::Duration::from_micros(n % 30 * 20)).await;
+        write.abort();
+        let seen = service.get(&caller(), &address).await.unwrap();
+        assert_eq!(seen.data().get("left"), seen.data().get("right"));
+    }
+    service.patch(&caller(), &address, patch(json!({"last": 1})), WriteOptions::default()).await.unwrap();
+    let changes = service.changes(&caller(), None, &PageRequest::default()).await.unwrap();
+    assert_eq!(changes.items[0].content["context_data"]["last"], 1);
+}

@@ -1,0 +1,412 @@
+//! Several processes on one folder: nothing acknowledged is lost, also where they are killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+#![expect(clippy::disallowed_methods, reason = "the roles and the sizes come from the environment")]
+
+use std::collections::{HashMap, HashSet};
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use context_domain::change::{Operation, Record};
+use context_domain::clock::{Clock, SystemClock};
+use context_domain::content::Content;
+use context_domain::context::Context;
+use context_domain::error::Error;
+use context_domain::id::{ContextId, IdSource, RandomIds};
+use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Expect, Op, Outcome};
+use context_domain::service::Ports;
+use context_domain::tenant::{NewTenant, TenantId};
+use context_domain::tree::{Address, Level, Place, Scope};
+use context_store::StoreUrl;
+use tempfile::TempDir;
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+// What the processes do.
+
+/// What a process knows of its work.
+struct Worker {
+    ports: Ports,
+    stable: TenantId,
+    volatile: TenantId,
+    log: File,
+    until: Instant,
+}
+
+/// What the tests start as processes of their own, each in a role; without one, a test of a single writer.
+#[test]
+fn role() {
+    match env::var("STORE_ROLE") {
+        Ok(role) => play(&role),
+        Err(_) => one_writer_loses_nothing(),
+    }
+}
+
+fn one_writer_loses_nothing() {
+    let mut processes = Processes::new();
+    processes.start("writer", Duration::from_millis(100));
+    processes.wait();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let found = runtime.block_on(processes.check());
+    assert!(!found.inserted.is_empty() && found.inserted.len() == found.versions.len());
+}
+
+fn play(role: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let folder = env::var("STORE_FOLDER").unwrap();
+        let log = env::var("STORE_LOG").unwrap();
+        let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let until = Instant::now() + Duration::from_millis(number("STORE_MILLIS", 0));
+        let ports = open(Path::new(&folder)).await;
+        let (stable, volatile) = (tenant("default"), tenant("volatile"));
+        let mut worker = Worker { ports, stable, volatile, log, until };
+        match role {
+            "writer" => worker.write().await,
+            "reader" => worker.read().await,
+            "dropper" => worker.drop_and_make().await,
+            other => panic!("no role {other}"),
+        }
+    });
+}
+
+impl Worker {
+    /// One line of the log, which is there as soon as this returns, whatever becomes of the process.
+    fn log(&mut self, line: &str) {
+        self.log.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    async fn write(&mut self) {
+        while Instant::now() < self.until {
+            self.increment().await;
+            let written = insert(&self.ports, &self.stable, None).await.unwrap();
+            self.log(&format!("insert {}", written.id));
+            let begun = SystemClock.now().as_micros();
+            // The global node's id tells into which life of the tenant the write went.
+            match insert(&self.ports, &self.volatile, Some(RandomIds.uuid().to_string())).await {
+                Ok(written) => {
+                    let life = written.place.unwrap().parent_id.unwrap();
+                    self.log(&format!("volatile {life} {} {begun}", written.id));
+                }
+                Err(Error::TenantNotFound { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+
+    /// Adds one to the version of the global node, as often as it takes.
+    async fn increment(&mut self) {
+        loop {
+            let current = global(&self.ports, &self.stable).await.unwrap();
+            let expect = Expect::Version(current.etag());
+            let context = Box::new(Context { version: current.version + 1, ..current });
+            let op = Op::Put { context, scope: None, operation: Operation::Update };
+            match self.ports.contexts.commit(&self.stable, commit(expect, op)).await.unwrap() {
+                Outcome::Done(context) => return self.log(&format!("version {}", context.version)),
+                Outcome::Conflict { current: Some(_) } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        let mut version = 0;
+        let mut reads = 0;
+        while Instant::now() < self.until {
+            let now = global(&self.ports, &self.stable).await.unwrap().version;
+            assert!(now >= version, "the version went back from {version} to {now}");
+            version = now;
+            let query = ContextQuery {
+                list: ContextList::All { after: None },
+                live_at: SystemClock.now(),
+                limit: 50,
+            };
+            self.ports.contexts.page(&self.stable, &query).await.unwrap();
+            let changes = ChangeQuery { context: None, before: None, limit: 50 };
+            self.ports.contexts.changes(&self.stable, &changes).await.unwrap();
+            match self.ports.contexts.page(&self.volatile, &query).await {
+                Ok(_) | Err(Error::TenantNotFound { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+            reads += 4;
+        }
+        self.log(&format!("reads {reads}"));
+    }
+
+    async fn drop_and_make(&mut self) {
+        while Instant::now() < self.until {
+            let new = NewTenant::new(self.volatile.clone(), &SystemClock, &RandomIds);
+            if self.ports.directory.create(&new).await.unwrap() {
+                self.log(&format!("made {}", new.global.id));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let life = global(&self.ports, &self.volatile).await.unwrap().id;
+            assert!(self.ports.directory.remove(&self.volatile).await.unwrap());
+            self.log(&format!("dropped {life} {}", SystemClock.now().as_micros()));
+        }
+    }
+}
+
+async fn open(folder: &Path) -> Ports {
+    let url: StoreUrl = format!("sqlite:{}", folder.display()).parse().unwrap();
+    context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap()
+}
+
+fn tenant(id: &str) -> TenantId {
+    id.parse().unwrap()
+}
+
+async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
+    let chain = ports.contexts.chain(tenant, &Address::Scope(Scope::global())).await?;
+    Ok(chain.into_iter().next().unwrap())
+}
+
+fn commit(expect: Expect, op: Op) -> Commit {
+    let record = Record { at: SystemClock.now(), by: "p".to_owned(), request_id: "r".to_owned() };
+    Commit { expect, ensure_path: None, op, record, idempotency: None }
+}
+
+/// Creates a context: a project, or one outside the tree.
+async fn insert(ports: &Ports, tenant: &TenantId, project: Option<String>) -> Result<Context, Error> {
+    let scope = project.map(|key| Scope::from_keys([Some(&key), None, None]).unwrap());
+    let level = scope.as_ref().map(Scope::level);
+    let context = Context {
+        id: ContextId::new(RandomIds.uuid()),
+        tenant_id: tenant.clone(),
+        content: Content::empty_node(level.unwrap_or(Level::Project)),
+        place: scope.as_ref().map(|scope| Place {
+            level: scope.level(),
+            parent_id: None,
+            node_key: scope.key().cloned(),
+        }),
+        created_at: SystemClock.now(),
+        updated_at: SystemClock.now(),
+        version: 1,
+    };
+    let op = Op::Put { context: Box::new(context), scope, operation: Operation::Create };
+    match ports.contexts.commit(tenant, commit(Expect::Absent, op)).await? {
+        Outcome::Done(context) => Ok(*context),
+        other => panic!("{other:?}"),
+    }
+}
+
+// What is expected of them.
+
+/// The processes at work on one folder, and what they logged.
+struct Processes {
+    folder: TempDir,
+    running: Vec<Child>,
+    started: usize,
+}
+
+/// What was acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    versions: Vec<u32>,
+    inserted: Vec<ContextId>,
+    /// How many of them each process inserted.
+    shares: Vec<usize>,
+    /// By the life of the tenant: what was written into it, and when the write began.
+    volatile: HashMap<String, Vec<(ContextId, i64)>>,
+    made: HashSet<String>,
+    dropped: HashMap<String, i64>,
+    reads: u64,
+}
+
+impl Processes {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap(), running: Vec::new(), started: 0 }
+    }
+
+    fn start(&mut self, role: &str, time: Duration) {
+        let log = self.folder.path().join(format!("{}.log", self.started));
+        self.started += 1;
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "role", "--nocapture", "--quiet"])
+            .env("STORE_ROLE", role)
+            .env("STORE_FOLDER", self.folder.path().join("store"))
+            .env("STORE_LOG", log)
+            .env("STORE_MILLIS", time.as_millis().to_string())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        self.running.push(child);
+    }
+
+    fn wait(&mut self) {
+        for mut child in self.running.drain(..) {
+            assert!(child.wait().unwrap().success(), "a process failed; what it printed stands above");
+        }
+    }
+
+    fn kill(&mut self) {
+        for mut child in self.running.drain(..) {
+            assert!(child.try_wait().unwrap().is_none(), "a process ended before it was killed");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn acknowledged(&self) -> Acknowledged {
+        let mut found = Acknowledged::default();
+        for number in 0..self.started {
+            let log = self.folder.path().join(format!("{number}.log"));
+            // A process that was killed at once has logged nothing.
+            let text = if log.exists() { fs::read_to_string(log).unwrap() } else { String::new() };
+            let before = found.inserted.len();
+            for line in text.lines() {
+                let words: Vec<_> = line.split(' ').collect();
+                match words[..] {
+                    ["version", version] => found.versions.push(version.parse().unwrap()),
+                    ["insert", id] => found.inserted.push(id.parse().unwrap()),
+                    ["volatile", life, id, begun] => {
+                        let written = (id.parse().unwrap(), begun.parse().unwrap());
+                        found.volatile.entry(life.to_owned()).or_default().push(written);
+                    }
+                    ["made", life] => assert!(found.made.insert(life.to_owned())),
+                    ["dropped", life, at] => {
+                        found.dropped.insert(life.to_owned(), at.parse().unwrap());
+                    }
+                    ["reads", reads] => found.reads += reads.parse::<u64>().unwrap(),
+                    _ => panic!("{line}"),
+                }
+            }
+            found.shares.push(found.inserted.len() - before);
+        }
+        found
+    }
+
+    /// Compares what is there with what was acknowledged; the present ids of the tenant `volatile` last.
+    async fn check(&self) -> Acknowledged {
+        let ports = open(&self.folder.path().join("store")).await;
+        let mut found = self.acknowledged();
+        found.versions.sort_unstable();
+        assert!(found.versions.windows(2).all(|pair| pair[0] < pair[1]), "two writes made the same version");
+        let version = global(&ports, &tenant("default")).await.unwrap().version;
+        assert!(found.versions.last().is_none_or(|last| *last <= version), "a version was lost");
+        let there = all(&ports, &tenant("default")).await.unwrap();
+        let lost = found.inserted.iter().filter(|id| !there.contains(*id)).count();
+        assert_eq!(lost, 0, "of {} acknowledged inserts", found.inserted.len());
+        let (life, there) = match global(&ports, &tenant("volatile")).await {
+            Ok(global) => (global.id.to_string(), all(&ports, &tenant("volatile")).await.unwrap()),
+            Err(Error::TenantNotFound { .. }) => (String::new(), HashSet::new()),
+            Err(error) => panic!("{error:?}"),
+        };
+        for (written_into, writes) in &found.volatile {
+            for (id, begun) in writes {
+                if *written_into == life {
+                    assert!(there.contains(id), "an acknowledged write of the present life is lost");
+                } else if let Some(dropped) = found.dropped.get(written_into) {
+                    assert!(
+                        begun <= dropped,
+                        "a write was acknowledged {} µs after the drop",
+                        begun - dropped
+                    );
+                }
+            }
+        }
+        for check in ports.upkeep.checks().await {
+            assert_eq!(check.problem, None, "{}", check.name);
+        }
+        found
+    }
+
+    /// Every file is whole by SQLite's own judgement, and none is left of what was dropped.
+    fn check_files(&self) {
+        let store = self.folder.path().join("store");
+        let mut files = vec![store.join("control.db")];
+        let tenants = fs::read_dir(store.join("tenants")).unwrap().map(|entry| entry.unwrap().path());
+        files.extend(tenants.filter(|path| path.extension().is_some_and(|suffix| suffix == "db")));
+        for file in files {
+            let connection = rusqlite::Connection::open(&file).unwrap();
+            let verdict: String =
+                connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+            assert_eq!(verdict, "ok", "{}", file.display());
+            let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
+            if connection.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap() == 1 {
+                let dropped: i64 =
+                    connection.query_row("SELECT dropped FROM meta", (), |row| row.get(0)).unwrap();
+                assert_eq!(dropped, 0, "{} was dropped and is still there", file.display());
+            }
+        }
+    }
+}
+
+/// The ids of all contexts.
+async fn all(ports: &Ports, tenant: &TenantId) -> Result<HashSet<ContextId>, Error> {
+    let mut found = HashSet::new();
+    let mut after = None;
+    loop {
+        let query =
+            ContextQuery { list: ContextList::All { after }, live_at: SystemClock.now(), limit: 1_000 };
+        let page = ports.contexts.page(tenant, &query).await?;
+        after = page.last().map(|context| context.id.clone());
+        if after.is_none() {
+            return Ok(found);
+        }
+        found.extend(page.into_iter().map(|context| context.id));
+    }
+}
+
+#[tokio::test]
+async fn processes_share_a_folder_and_lose_nothing() {
+    let time = Duration::from_secs(number("STORE_SECONDS", 3));
+    let mut processes = Processes::new();
+    for role in ["writer", "reader"].into_iter().cycle().take(8) {
+        processes.start(role, time);
+    }
+    processes.start("dropper", time);
+    processes.wait();
+    let found = processes.check().await;
+    let version = u32::try_from(found.versions.len()).unwrap();
+    assert_eq!(found.versions.last(), Some(&version), "as many versions as increments");
+    assert!(!found.dropped.is_empty() && found.reads > 0 && !found.volatile.is_empty());
+    assert_eq!(found.dropped.keys().collect::<HashSet<_>>(), found.made.iter().collect());
+    assert!(found.volatile.keys().all(|life| found.made.contains(life)));
+    processes.check_files();
+    println!(
+        "in {time:?}: {} increments, {} inserts (of each process: {:?}), {} reads, {} lives of a tenant with {} writes",
+        found.versions.len(),
+        found.inserted.len(),
+        found.shares,
+        found.reads,
+        found.made.len(),
+        found.volatile.values().map(Vec::len).sum::<usize>()
+    );
+}
+
+#[tokio::test]
+async fn killed_processes_lose_nothing_that_was_acknowledged() {
+    let mut processes = Processes::new();
+    let mut acknowledged = 0;
+    for kill in 0..number("STORE_KILLS", 10) {
+        for role in ["writer", "writer", "dropper"] {
+            processes.start(role, Duration::from_mins(10));
+        }
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let awaited = acknowledged + usize::try_from(kill % 10).unwrap();
+        while processes.acknowledged().inserted.len() <= awaited {
+            assert!(Instant::now() < deadline, "nothing is written any more");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // The moments of the kills are spread over a commit's length.
+        thread::sleep(Duration::from_micros(kill * 7_919 % 60_000));
+        processes.kill();
+        let found = processes.check().await;
+        acknowledged = found.inserted.len();
+        processes.check_files();
+    }
+    println!("{acknowledged} acknowledged inserts are all there");
+}
