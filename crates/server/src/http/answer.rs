@@ -1,0 +1,73 @@
+//! Successes: JSON with sorted members, entity tags, and what became of a write.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use context_domain::error::Error;
+use context_domain::page::Page;
+use context_domain::service::{Effect, Written};
+use serde_json::{Value, json};
+
+use super::body::JSON;
+use super::call::Call;
+use super::conditions::IDEMPOTENCY_REPLAYED;
+use super::problem::Problem;
+
+/// Tells how a resolved context was come by: `miss` where it was merged anew.
+pub(crate) const CONTEXT_CACHE: HeaderName = HeaderName::from_static("context-cache");
+
+/// A JSON body; its members are sorted, because the map of a [`Value`] is.
+pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
+    let mut response = (status, Body::from(value.to_string())).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response
+}
+
+/// A page of a list.
+pub(crate) fn page<T>(page: &Page<T>, show: impl Fn(&T) -> Value) -> Response {
+    let items: Vec<_> = page.items.iter().map(show).collect();
+    json(StatusCode::OK, &json!({"items": items, "next_page_token": page.next_page_token}))
+}
+
+/// A representation with its entity tag, or 304 where the client has it.
+pub(crate) fn tagged(call: &Call, etag: &str, value: impl FnOnce() -> Value) -> Result<Response, Problem> {
+    let response = if call.has(etag)? {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        json(StatusCode::OK, &value())
+    };
+    let response = with_header(response, ETAG, &format!("\"{etag}\""))?;
+    with_header(response, CACHE_CONTROL, "private, no-cache")
+}
+
+/// What became of a write.
+pub(crate) fn written(call: &Call, written: &Written) -> Result<Response, Problem> {
+    let etag = format!("\"{}\"", written.etag);
+    let response = match written.effect {
+        Effect::Deleted => StatusCode::NO_CONTENT.into_response(),
+        Effect::Updated => with_header(json(StatusCode::OK, &written.context), ETAG, &etag)?,
+        Effect::Created => {
+            let location = format!("/v1/tenants/{}/contexts/{}", call.tenant()?, written.etag.id);
+            let response = with_header(json(StatusCode::CREATED, &written.context), ETAG, &etag)?;
+            with_header(response, LOCATION, &location)?
+        }
+    };
+    if written.replayed {
+        return with_header(response, IDEMPOTENCY_REPLAYED, "true");
+    }
+    Ok(response)
+}
+
+/// The response with one header more.
+pub(crate) fn with_header(
+    mut response: Response,
+    name: HeaderName,
+    value: &str,
+) -> Result<Response, Problem> {
+    let value = HeaderValue::from_str(value).map_err(|error| {
+        Problem::Service(Error::Internal { detail: format!("{name} cannot be sent: {error}") })
+    })?;
+    response.headers_mut().insert(name, value);
+    Ok(response)
+}

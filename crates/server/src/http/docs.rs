@@ -1,0 +1,66 @@
+//! The OpenAPI document, and a page that shows it. The page is our own: it loads nothing from elsewhere, and the whole
+//! of it is smaller than a viewer's logo.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use context_domain::error::Error;
+use context_domain::service::Service;
+
+use super::answer::{self, with_header};
+use super::call::Call;
+use super::problem::{Kind, Problem};
+use super::spec::{Answer, Shape, Spec, Tag};
+
+pub(super) const OPENAPI: Spec = Spec {
+    id: "openapi",
+    tag: Tag::Documentation,
+    summary: "Read this description",
+    answers: &[Answer::Ok(Shape::OpenApi)],
+    ..Spec::READ
+};
+
+pub(super) const PAGE: Spec = Spec {
+    id: "docs",
+    tag: Tag::Documentation,
+    summary: "Read this description as a page",
+    answers: &[Answer::Ok(Shape::File)],
+    ..Spec::READ
+};
+
+pub(super) const FILE: Spec = Spec {
+    id: "docs_file",
+    summary: "Read a file that the page needs",
+    problems: &[Kind::ROUTE_NOT_FOUND],
+    ..PAGE
+};
+
+pub(super) async fn openapi(_: Arc<Service>, _: Call) -> Result<Response, Problem> {
+    let document = serde_json::to_value(super::openapi::openapi());
+    let document =
+        document.map_err(|error| Error::Internal { detail: format!("no OpenAPI document: {error}") })?;
+    with_header(answer::json(StatusCode::OK, &document), CACHE_CONTROL, "no-cache")
+}
+
+pub(super) async fn page(_: Arc<Service>, _: Call) -> Result<Response, Problem> {
+    text("text/html; charset=utf-8", include_str!("docs/page.html"))
+}
+
+pub(super) async fn file(_: Arc<Service>, call: Call) -> Result<Response, Problem> {
+    match call.segment("file") {
+        Some("page.css") => text("text/css; charset=utf-8", include_str!("docs/page.css")),
+        Some("page.js") => text("text/javascript; charset=utf-8", include_str!("docs/page.js")),
+        _ => Err(Problem::refusal(&Kind::ROUTE_NOT_FOUND, "the page has no such file")),
+    }
+}
+
+fn text(media_type: &'static str, text: &'static str) -> Result<Response, Problem> {
+    let response = with_header(Body::from(text).into_response(), CONTENT_TYPE, media_type)?;
+    let response = with_header(response, CACHE_CONTROL, "no-cache")?;
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+                  form-action 'none'; frame-ancestors 'none'";
+    with_header(response, CONTENT_SECURITY_POLICY, policy)
+}

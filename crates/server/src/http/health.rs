@@ -1,0 +1,63 @@
+//! Health: whether the process lives, whether it can work, and what is wrong.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use context_domain::ports::Check;
+use context_domain::service::Service;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::call::Call;
+use super::problem::{Kind, Problem};
+use super::spec::{Answer, Shape, Spec, Tag};
+
+pub(super) const LIVE: Spec = Spec {
+    id: "live",
+    tag: Tag::Health,
+    summary: "Tell whether the process is up",
+    answers: &[Answer::Ok(Shape::Probe)],
+    ..Spec::READ
+};
+
+pub(super) const READY: Spec = Spec {
+    id: "ready",
+    summary: "Tell whether the service can work at all",
+    description: "One tenant's troubles do not count.",
+    problems: &[Kind::STORE_UNAVAILABLE],
+    ..LIVE
+};
+
+pub(super) const HEALTH: Spec = Spec {
+    id: "health",
+    summary: "Look at everything, and tell what is wrong",
+    description: "The findings are sent with 200 where all is well, and with 503 where something is not.",
+    answers: &[Answer::Ok(Shape::Health), Answer::Unwell(Shape::Health)],
+    ..LIVE
+};
+
+pub(super) async fn live(_: Arc<Service>, _: Call) -> Result<Response, Problem> {
+    Ok(answer::json(StatusCode::OK, &json!({"status": "alive"})))
+}
+
+pub(super) async fn ready(service: Arc<Service>, _: Call) -> Result<Response, Problem> {
+    service.ready().await?;
+    Ok(answer::json(StatusCode::OK, &json!({"status": "ready"})))
+}
+
+pub(super) async fn health(service: Arc<Service>, _: Call) -> Result<Response, Problem> {
+    let health = service.health().await;
+    let (status, word) =
+        if health.is_well() { (StatusCode::OK, WELL) } else { (StatusCode::SERVICE_UNAVAILABLE, UNWELL) };
+    let checks: Vec<Value> = health.checks.iter().map(check_json).collect();
+    Ok(answer::json(status, &json!({"status": word, "checks": checks})))
+}
+
+const WELL: &str = "well";
+const UNWELL: &str = "unwell";
+
+fn check_json(check: &Check) -> Value {
+    let word = if check.problem.is_none() { WELL } else { UNWELL };
+    json!({"name": check.name, "status": word, "detail": check.problem})
+}

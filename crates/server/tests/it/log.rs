@@ -1,0 +1,108 @@
+//! What the log is told: failures once with all that led to them, refusals by code, and content never.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::Server;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// Takes down what this thread logs, on which the whole of a test runs.
+    fn taken() -> (Self, tracing::subscriber::DefaultGuard) {
+        let lines = Self::default();
+        let subscriber =
+            tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(lines.clone());
+        let guard = tracing::subscriber::set_default(subscriber.finish());
+        (lines, guard)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn errors(&self) -> Vec<Value> {
+        let lines = self.text();
+        let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        all.filter(|line| line["level"] == "ERROR").collect()
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_with_its_cause_and_the_requests_id() {
+    let (lines, _guard) = Lines::taken();
+    let server = Server::that_lost_its_store().await;
+    server.call("GET", "/v1/tenants").header("x-request-id", "r-1").send().await;
+    let errors = lines.errors();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["fields"]["code"], "store_unavailable");
+    assert_eq!(errors[0]["fields"]["cause"], "the driver's own words");
+    assert_eq!(errors[0]["span"]["request_id"], "r-1");
+    assert_eq!(errors[0]["span"]["route"], "/v1/tenants");
+}
+
+#[tokio::test]
+async fn content_and_what_clients_do_wrong_are_no_errors_and_not_logged() {
+    let (lines, _guard) = Lines::taken();
+    let server = Server::start().await;
+    let secret = json!({"context_type": "note", "context_data": {"sesame": "sesame"}});
+    let place = format!("contexts/{}", server.created(&secret["context_data"]).await);
+    server.get(&place).await;
+    server.get(&format!("{place}/resolved?explain=true")).await;
+    assert_eq!(server.put(&place, &secret).await.status, 428);
+    for body in [
+        "{\"sesame\":1,\"sesame\":2}",
+        "{\"sesame\":",
+        "{\"sesame\":0.1234567890123456789}",
+        "{\"sesame\":1}",
+    ] {
+        let answer = server.call("POST", "contexts").body("application/json", body).send().await;
+        assert!(answer.status.is_client_error());
+    }
+    server.get("tree/none?view=resolved").await;
+    server.get("contexts?sesame=sesame").await;
+    assert_eq!(lines.errors(), Vec::<Value>::new());
+    assert!(
+        lines.text().contains("a request was refused") && lines.text().contains("a request was answered")
+    );
+    assert!(!lines.text().contains("sesame"), "{}", lines.text());
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_as_an_error_without_its_words() {
+    let (lines, _guard) = Lines::taken();
+    let server = Server::start().await;
+    server.knobs.break_ids();
+    let body = json!({"context_type": "note", "context_data": {}});
+    server.call("POST", "contexts").header("x-request-id", "r-2").json(&body).send().await;
+    let errors = lines.errors();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(
+        (&errors[0]["fields"]["cause"], &errors[0]["span"]["request_id"]),
+        (&json!("a handler panicked"), &json!("r-2"))
+    );
+}

@@ -1,0 +1,26 @@
+//! Black-box tests: a real server on a real socket over a real embedded store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod changes;
+mod conditions;
+mod contexts;
+mod health;
+mod hostile;
+mod hosts;
+mod idempotency;
+mod log;
+mod openapi;
+mod problems;
+mod resolved;
+mod schema;
+mod stores;
+mod support;
+mod tenants;
+mod tree;

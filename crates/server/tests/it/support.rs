@@ -1,0 +1,378 @@
+//! A server for one test, and a client that checks of every answer what every answer must keep.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use context_domain::clock::{Clock, SystemClock, Timestamp};
+use context_domain::id::{IdSource, RandomIds};
+use context_domain::service::{Ports, Service};
+use context_server::{HttpConfig, openapi, router, serve};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::stores::{LostStore, SlowStore};
+
+/// A running server; it stops when it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    pub(crate) knobs: Arc<Knobs>,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) done: JoinHandle<std::io::Result<()>>,
+}
+
+/// What a test may do to a server's time and ids.
+#[derive(Default)]
+pub(crate) struct Knobs {
+    /// Microseconds by which the server's clock is ahead.
+    ahead: AtomicI64,
+    /// Milliseconds for which the store holds its answers back.
+    slow: AtomicU64,
+    /// Whether making an id fails.
+    broken: AtomicBool,
+}
+
+impl Knobs {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn slow_down(&self, to: Duration) {
+        self.slow.store(u64::try_from(to.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Waits for as long as the store is to hold its answers back.
+    pub(crate) async fn hold_back(&self) {
+        tokio::time::sleep(Duration::from_millis(self.slow.load(Ordering::SeqCst))).await;
+    }
+
+    pub(crate) fn break_ids(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+}
+
+struct TestClock(Arc<Knobs>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().saturating_add_micros(self.0.ahead.load(Ordering::SeqCst))
+    }
+}
+
+struct TestIds(Arc<Knobs>);
+
+impl IdSource for TestIds {
+    fn uuid(&self) -> Uuid {
+        assert!(!self.0.broken.load(Ordering::SeqCst), "the test broke the source of ids");
+        RandomIds.uuid()
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(HttpConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: HttpConfig) -> Self {
+        Self::over(config, |ports, _| ports).await
+    }
+
+    /// A server whose store opened and then went away.
+    pub(crate) async fn that_lost_its_store() -> Self {
+        let lose = |ports, _| Ports { directory: Arc::new(LostStore), upkeep: Arc::new(LostStore), ..ports };
+        Self::over(HttpConfig::default(), lose).await
+    }
+
+    /// A server whose store can be slowed down.
+    pub(crate) async fn with_slow_store(config: HttpConfig) -> Self {
+        let slow = |ports: Ports, knobs| {
+            let contexts = Arc::new(SlowStore { contexts: Arc::clone(&ports.contexts), knobs });
+            Ports { contexts, ..ports }
+        };
+        Self::over(config, slow).await
+    }
+
+    async fn over(config: HttpConfig, change: impl FnOnce(Ports, Arc<Knobs>) -> Ports) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let knobs = Arc::new(Knobs::default());
+        let clock: Arc<dyn Clock> = Arc::new(TestClock(Arc::clone(&knobs)));
+        let ids: Arc<dyn IdSource> = Arc::new(TestIds(Arc::clone(&knobs)));
+        let url = format!("sqlite:{}", folder.path().display()).parse().unwrap();
+        let ports = context_store::open(&url, Arc::clone(&clock), Arc::clone(&ids)).await.unwrap();
+        let service = Arc::new(Service::new(change(ports, Arc::clone(&knobs)), clock, Arc::clone(&ids)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move {
+            stopped.await.ok();
+        };
+        let done = tokio::spawn(serve(listener, router(service, ids, config), shutdown));
+        Self { address, folder, knobs, stop: Some(stop), done }
+    }
+
+    /// Tells the server to stop.
+    pub(crate) fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// A request on `target`; one that begins without a slash is below the tenant `default`.
+    pub(crate) fn call(&self, method: &str, target: &str) -> Call {
+        let target =
+            if target.starts_with('/') { target.to_owned() } else { format!("/v1/tenants/default/{target}") };
+        let headers = HeaderMap::from_iter([(hyper::header::HOST, HeaderValue::from_static("localhost"))]);
+        Call { address: self.address, method: method.to_owned(), target, headers, body: Bytes::new() }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.call("GET", target).send().await
+    }
+
+    pub(crate) async fn delete(&self, target: &str) -> Answer {
+        self.call("DELETE", target).send().await
+    }
+
+    pub(crate) async fn post(&self, target: &str, body: &Value) -> Answer {
+        self.call("POST", target).json(body).send().await
+    }
+
+    pub(crate) async fn put(&self, target: &str, body: &Value) -> Answer {
+        self.call("PUT", target).json(body).send().await
+    }
+
+    pub(crate) async fn merge(&self, target: &str, body: &Value) -> Answer {
+        self.call("PATCH", target).merge(body).send().await
+    }
+
+    /// Creates a context outside the tree and answers its id.
+    pub(crate) async fn created(&self, data: &Value) -> String {
+        let answer = self.post("contexts", &json!({"context_type": "note", "context_data": data})).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// All writes of a tenant there ever were.
+    pub(crate) async fn writes(&self, tenant: &str) -> usize {
+        let answer = self.get(&format!("/v1/tenants/{tenant}/changes?limit=200")).await;
+        assert_eq!(answer.status, 200);
+        let page = answer.json();
+        assert_eq!(page["next_page_token"], Value::Null, "more writes than a test counts");
+        page["items"].as_array().unwrap().len()
+    }
+
+    /// Sends octets as they are and answers what came back until the server closed.
+    pub(crate) async fn raw(&self, octets: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(octets).await.unwrap();
+        let mut text = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
+        read.expect("the server neither answered nor closed").unwrap();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// A request that is being put together.
+#[derive(Clone)]
+pub(crate) struct Call {
+    address: SocketAddr,
+    method: String,
+    target: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    /// Adds a line of a header; `host` is replaced.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        if name == hyper::header::HOST {
+            self.headers.remove(&name);
+        }
+        self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    pub(crate) fn body(mut self, media_type: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.header("content-type", media_type)
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    pub(crate) fn merge(self, body: &Value) -> Self {
+        self.body("application/merge-patch+json", body.to_string())
+    }
+
+    pub(crate) fn operations(self, body: &Value) -> Self {
+        self.body("application/json-patch+json", body.to_string())
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(self.method.as_str())
+            .uri(self.target.as_str())
+            .body(Full::new(self.body))
+            .unwrap();
+        *request.headers_mut() = self.headers;
+        let response = sender.send_request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        driver.abort();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        answer.check(&self.method, &self.target);
+        answer
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().unwrap()
+    }
+
+    pub(crate) fn etag(&self) -> &str {
+        self.header("etag")
+    }
+
+    /// The problem's code, after a look at its status.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{:?}", self.body);
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The problem is a refusal of this parameter or header, by name.
+    #[track_caller]
+    pub(crate) fn names(&self, parameter: &str) {
+        assert_eq!(self.problem(400), "bad_parameter");
+        let detail = self.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{parameter}: ")), "{detail} does not name {parameter}");
+    }
+
+    /// The problem names a fault at this pointer.
+    #[track_caller]
+    pub(crate) fn points_at(&self, pointer: &str) {
+        assert_eq!(self.problem(422), "invalid");
+        let errors = self.json()["errors"].clone();
+        let pointers: Vec<_> =
+            errors.as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
+        assert!(pointers.contains(&pointer), "{pointers:?} lack {pointer}");
+    }
+
+    /// What every answer keeps, and that the OpenAPI document knows of it.
+    fn check(&self, method: &str, target: &str) {
+        let place = format!("{method} {target} gave {self:?}");
+        assert!(!self.header("x-request-id").is_empty(), "{place}");
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{place}");
+        assert!(self.headers.contains_key("cache-control"), "{place}");
+        assert!(!self.headers.contains_key("access-control-allow-origin"), "{place}");
+        let is_problem =
+            self.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
+        let has_failed = self.status.is_client_error() || self.status.is_server_error();
+        let is_health = target.starts_with("/health") && self.status == 503;
+        assert_eq!(is_problem, has_failed && !is_health, "{place}");
+        if is_problem && method != "HEAD" {
+            self.check_problem(&place);
+        }
+        self.check_documented(method, target, &place);
+    }
+
+    fn check_problem(&self, place: &str) {
+        let problem = self.json();
+        let code = problem["code"].as_str().unwrap();
+        assert_eq!(problem["type"], format!("urn:context-service:problem:{code}"), "{place}");
+        assert_eq!(problem["status"], self.status.as_u16(), "{place}");
+        assert_eq!(problem["request_id"], self.header("x-request-id"), "{place}");
+        assert!(!problem["title"].as_str().unwrap().is_empty(), "{place}");
+        assert!(!problem["detail"].as_str().unwrap().is_empty(), "{place}");
+        let later =
+            matches!(code, "contended" | "store_unavailable" | "tenant_unwell" | "overloaded" | "timeout");
+        assert_eq!(self.headers.contains_key("retry-after"), later, "{place}");
+    }
+
+    fn check_documented(&self, method: &str, target: &str, place: &str) {
+        let path = target.split('?').next().unwrap();
+        let Some(operations) = documented(path) else {
+            assert!(matches!(self.status.as_u16(), 400 | 403 | 404), "{place}");
+            return;
+        };
+        let method = if method == "HEAD" { "GET" } else { method };
+        let Some(operation) = operations.get(method.to_lowercase()) else {
+            assert!(matches!(self.status.as_u16(), 400 | 403 | 405), "{place}");
+            return;
+        };
+        let answer = &operation["responses"][self.status.as_str()];
+        assert!(answer.is_object(), "the OpenAPI document has no such status: {place}");
+        if self.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json")
+            && !self.body.is_empty()
+        {
+            let code = self.json()["code"].as_str().unwrap().to_owned();
+            let codes = answer["description"].as_str().unwrap();
+            assert!(codes.contains(&format!("`{code}`")), "the OpenAPI document has no {code}: {place}");
+        }
+        let kind = self.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+        if kind.ends_with("json") && !self.body.is_empty() {
+            let schema = &answer["content"][kind]["schema"];
+            crate::schema::check(&self.json(), schema).unwrap_or_else(|wrong| panic!("{wrong}: {place}"));
+        }
+        for name in ["etag", "location", "context-cache", "idempotency-replayed", "retry-after"] {
+            let described = answer["headers"].as_object().unwrap();
+            let told = described.keys().any(|known| known.eq_ignore_ascii_case(name));
+            assert!(
+                told || !self.headers.contains_key(name),
+                "the OpenAPI document has no header {name}: {place}"
+            );
+        }
+    }
+}
+
+/// The OpenAPI document.
+pub(crate) static OPENAPI: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi()).unwrap());
+
+/// The operations that the OpenAPI document describes at the template which `path` fits.
+pub(crate) fn documented(path: &str) -> Option<&'static Value> {
+    let segments: Vec<_> = path.split('/').collect();
+    let fits = |template: &str| {
+        let pieces: Vec<_> = template.split('/').collect();
+        let one = |(piece, segment): (&&str, &&str)| {
+            piece == segment || (piece.starts_with('{') && !segment.is_empty())
+        };
+        pieces.len() == segments.len() && pieces.iter().zip(&segments).all(one)
+    };
+    let paths = OPENAPI["paths"].as_object().unwrap();
+    // A literal path comes before a template that it fits too.
+    paths.get(path).or_else(|| paths.iter().find(|(template, _)| fits(template)).map(|(_, item)| item))
+}
