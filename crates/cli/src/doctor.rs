@@ -1,0 +1,59 @@
+//! `doctor`: what this installation is, and what is wrong with it.
+
+use std::process::ExitCode;
+
+use context_domain::limits;
+use context_domain::ports::Check;
+use context_domain::resolve::MERGE_LAW_VERSION;
+use serde_json::{Value, json};
+
+use crate::config::Settings;
+use crate::failure::{Failure, WRONG};
+use crate::open;
+use crate::output::{Output, table};
+
+pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode, Failure> {
+    let health = open(settings).await?.health().await;
+    let facts = facts(settings);
+    let json = json!({
+        "facts": facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>(),
+        "checks": health.checks.iter().map(check_json).collect::<Vec<_>>(),
+        "well": health.is_well(),
+    });
+    output.data(&json, || {
+        let mut about = table(["what", "is"]);
+        for (name, value) in &facts {
+            about.add_row([*name, value.as_str()]);
+        }
+        let mut checks = table(["check", "finding"]);
+        for check in &health.checks {
+            checks.add_row([check.name.as_str(), check.problem.as_deref().unwrap_or("well")]);
+        }
+        format!("{about}\n{checks}")
+    })?;
+    Ok(if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+}
+
+fn facts(settings: &Settings) -> Vec<(&'static str, String)> {
+    vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("merge law", MERGE_LAW_VERSION.to_string()),
+        ("store", settings.store.to_string()),
+        ("connection mode", "embedded SQLite".to_owned()),
+        (
+            "document",
+            format!("at most {} octets, {} deep", limits::MAX_DOCUMENT_BYTES, limits::MAX_DOCUMENT_DEPTH),
+        ),
+        ("request body", format!("at most {} octets", limits::MAX_BODY_BYTES)),
+        ("tags", format!("at most {} of {} characters", limits::MAX_TAGS, limits::MAX_TAG_CHARS)),
+        ("page", format!("at most {} items", limits::MAX_PAGE_LIMIT)),
+        (
+            "idempotency keys",
+            format!("remembered for {} hours", limits::IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000),
+        ),
+    ]
+}
+
+fn check_json(check: &Check) -> Value {
+    json!({"name": check.name, "problem": check.problem})
+}

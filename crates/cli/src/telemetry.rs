@@ -1,0 +1,22 @@
+//! The log, on standard error.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::LogFormat;
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// Starts the log, which tells what `default` says unless the settings say otherwise.
+pub(crate) fn start(settings: &Settings, default: &str) -> Result<(), Failure> {
+    let directives = settings.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(directives)
+        .map_err(|error| Failure::usage(format!("--log {directives}: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let started = match settings.log_format {
+        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    started.map_err(|error| Failure::new(format!("the log could not be started: {error}")))
+}

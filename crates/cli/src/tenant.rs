@@ -1,0 +1,65 @@
+//! `tenant create | list | show | drop`.
+
+use std::process::ExitCode;
+
+use context_domain::page::PageRequest;
+use context_domain::service::Service;
+use context_domain::tenant::{Tenant, TenantId};
+use serde_json::{Value, json};
+
+use crate::args::TenantCommand;
+use crate::failure::Failure;
+use crate::operator;
+use crate::output::{Output, note, table};
+
+pub(crate) async fn run(
+    service: &Service,
+    command: TenantCommand,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    match command {
+        TenantCommand::Create { id } => {
+            let tenant = service.create_tenant(&operator(), &tenant_id(&id)?).await?;
+            print(output, &[tenant])?;
+        }
+        TenantCommand::List => print(output, &all(service).await?)?,
+        TenantCommand::Show { id } => {
+            let tenant = service.get_tenant(&operator(), &tenant_id(&id)?).await?;
+            print(output, &[tenant])?;
+        }
+        TenantCommand::Drop { id, yes: _ } => {
+            service.drop_tenant(&operator(), &tenant_id(&id)?).await?;
+            note(&format!("dropped {id}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a tenant's id from the command line.
+pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Failure> {
+    text.parse().map_err(|rule: String| Failure::usage(rule))
+}
+
+async fn all(service: &Service) -> Result<Vec<Tenant>, Failure> {
+    let mut tenants = Vec::new();
+    let mut request = PageRequest::default();
+    loop {
+        let page = service.list_tenants(&operator(), &request).await?;
+        tenants.extend(page.items);
+        request.token = page.next_page_token;
+        if request.token.is_none() {
+            return Ok(tenants);
+        }
+    }
+}
+
+fn print(output: &Output, tenants: &[Tenant]) -> Result<(), Failure> {
+    let json = json!({"items": tenants.iter().map(|tenant| json!(tenant)).collect::<Vec<Value>>()});
+    output.data(&json, || {
+        let mut table = table(["tenant", "created_at", "generation"]);
+        for tenant in tenants {
+            table.add_row([tenant.id.as_str(), &tenant.created_at.to_string(), tenant.generation.as_str()]);
+        }
+        table.to_string()
+    })
+}

@@ -1,0 +1,209 @@
+//! The house rules that neither the compiler nor clippy can keep.
+#![expect(clippy::unwrap_used, reason = "a broken assumption is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Every Rust file of the workspace: its path below the root, and its text.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                found.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 40, "only {} files were found: the test looks in the wrong place", found.len());
+    found
+}
+
+/// The files of `sources` in which `is_wrong` finds something, with what it found.
+fn offenders(is_wrong: impl Fn(&str, &str) -> Option<String>) -> Vec<String> {
+    let wrong = |(name, text): (String, String)| is_wrong(&name, &text).map(|what| format!("{name}: {what}"));
+    sources().into_iter().filter_map(wrong).collect()
+}
+
+/// The first line that holds one of `words`, outside of comments and of this test.
+fn line_with(name: &str, text: &str, words: &[&str]) -> Option<String> {
+    if name.ends_with("tests/tidy.rs") {
+        return None;
+    }
+    let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let mut hits = code.filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+    hits.next().map(|(index, line)| format!("line {}: {}", index + 1, line.trim()))
+}
+
+fn is_test(name: &str) -> bool {
+    name.contains("/tests/")
+}
+
+#[test]
+fn each_file_says_what_it_is_and_is_short() {
+    let wrong = offenders(|_, text| {
+        let lines = text.lines().count();
+        if !text.starts_with("//! ") {
+            return Some("does not begin with a //! sentence".to_owned());
+        }
+        (lines > 500).then(|| format!("{lines} lines, 500 are the limit"))
+    });
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn sql_stands_in_the_store_only() {
+    let words = ["SELECT ", "INSERT INTO", "DELETE FROM", "CREATE TABLE", "PRAGMA ", "BEGIN IMMEDIATE"];
+    let elsewhere =
+        offenders(
+            |name, text| {
+                if name.starts_with("crates/store/") { None } else { line_with(name, text, &words) }
+            },
+        );
+    assert_eq!(elsewhere, Vec::<String>::new());
+}
+
+#[test]
+fn time_and_ids_are_injected() {
+    let words =
+        ["SystemTime::now", "Instant::now", "Timestamp::now", "now_v7", "new_v4", "thread_rng", "rand::rng"];
+    let elsewhere = offenders(|name, text| {
+        // The middleware measures how long an answer took, for the log: no answer depends on it.
+        let at_home = ["domain/src/clock.rs", "domain/src/id.rs", "server/src/http/middleware.rs"];
+        let at_home = at_home.iter().any(|home| name.ends_with(home));
+        if at_home || is_test(name) { None } else { line_with(name, text, &words) }
+    });
+    assert_eq!(elsewhere, Vec::<String>::new());
+}
+
+#[test]
+fn only_the_command_line_reads_the_environment() {
+    let elsewhere = offenders(|name, text| {
+        if name.starts_with("crates/cli/") || is_test(name) {
+            return None;
+        }
+        line_with(name, text, &["env::var", "env::args"])
+    });
+    assert_eq!(elsewhere, Vec::<String>::new());
+}
+
+#[test]
+fn exceptions_carry_reasons_and_nothing_is_skipped() {
+    let words = ["#[allow(", "#![allow(", "#[ignore", "todo!(", "unimplemented!("];
+    assert_eq!(offenders(|name, text| line_with(name, text, &words)), Vec::<String>::new());
+}
+
+/// What cargo knows of the workspace, as far as this machine builds it: other platforms' packages are not here.
+fn metadata() -> Value {
+    let compiler = Command::new("rustc").arg("-vV").output().unwrap().stdout;
+    let compiler = String::from_utf8(compiler).unwrap();
+    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", host])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The names of what a workspace crate depends on; without what its tests alone need.
+fn dependencies(metadata: &Value, package: &str) -> BTreeSet<String> {
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|candidate| candidate["name"] == package).unwrap();
+    let all = package["dependencies"].as_array().unwrap().iter();
+    let ours = all.filter(|dependency| dependency["kind"] != "dev");
+    ours.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_arrows_between_the_crates_point_inward() {
+    let metadata = metadata();
+    let arrows = [
+        ("context-domain", &[][..]),
+        ("context-store", &["context-domain"]),
+        ("context-server", &["context-domain"]),
+        ("context-cli", &["context-domain", "context-server", "context-store"]),
+    ];
+    for (package, allowed) in arrows {
+        let found = dependencies(&metadata, package);
+        let ours: Vec<_> = found.iter().filter(|name| name.starts_with("context-")).collect();
+        assert_eq!(ours, allowed, "{package}");
+    }
+    assert_eq!(metadata["workspace_members"].as_array().unwrap().len(), arrows.len());
+}
+
+#[test]
+fn each_library_stays_in_its_layer() {
+    let metadata = metadata();
+    let layers = [
+        ("rusqlite", &["context-store"][..]),
+        ("axum", &["context-server"]),
+        ("hyper-util", &["context-server"]),
+        ("clap", &["context-cli"]),
+        ("tokio", &["context-cli", "context-server", "context-store"]),
+    ];
+    for (library, allowed) in layers {
+        for package in ["context-domain", "context-store", "context-server", "context-cli"] {
+            let used = dependencies(&metadata, package).contains(library);
+            assert!(!used || allowed.contains(&package), "{package} depends on {library}");
+        }
+    }
+}
+
+#[test]
+fn documents_keep_their_meaning() {
+    let metadata = metadata();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let is_serde_json = |node: &&Value| node["id"].as_str().unwrap().contains("serde_json@");
+    let serde_json = nodes.iter().find(is_serde_json).unwrap();
+    let features: Vec<_> =
+        serde_json["features"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(features.contains(&"float_roundtrip"), "{features:?}");
+    assert!(
+        !features.contains(&"preserve_order") && !features.contains(&"arbitrary_precision"),
+        "{features:?}"
+    );
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_we_take() {
+    let deny: toml::Table = fs::read_to_string(root().join("deny.toml")).unwrap().parse().unwrap();
+    let allowed: Vec<_> =
+        deny["licenses"]["allow"].as_array().unwrap().iter().filter_map(|id| id.as_str()).collect();
+    let metadata = metadata();
+    let mut refused = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let text = package["license"].as_str().unwrap_or("none");
+        let takes =
+            |licence: &spdx::LicenseReq| licence.license.id().is_some_and(|id| allowed.contains(&id.name));
+        let expression = spdx::Expression::parse_mode(text, spdx::ParseMode::LAX);
+        if !expression.is_ok_and(|expression| expression.evaluate(takes)) {
+            refused.push(format!("{}: {text}", package["name"]));
+        }
+    }
+    assert_eq!(refused, Vec::<String>::new());
+}
+
+#[test]
+fn every_problem_code_is_documented_and_none_besides() {
+    let table = fs::read_to_string(root().join("crates/server/src/http/problem.rs")).unwrap();
+    let kinds = table.split("Self::new(").skip(1).map(|kind| kind.split('"').nth(1).unwrap());
+    let documents = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let (_, codes) = documents.split_once("| code | status | when |").unwrap();
+    let rows = codes.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let documented = rows.flat_map(|row| row.split('`').filter(|part| !part.is_empty() && *part != ", "));
+    assert_eq!(documented.collect::<BTreeSet<_>>(), kinds.collect::<BTreeSet<_>>());
+}
