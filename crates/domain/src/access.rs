@@ -1,4 +1,7 @@
-//! Who calls, and what they may do.
+//! Who calls, and what they may do: the one place that decides it.
+
+use std::fmt;
+use std::str::FromStr;
 
 use crate::error::Error;
 use crate::tenant::TenantId;
@@ -15,10 +18,55 @@ pub struct Principal {
 /// What a principal may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Everything, tenants included: the operator, and every caller of an installation without credentials.
+    /// Everything, tenants and keys included: the operator, and every caller of an installation without credentials.
     Operator,
-    /// Everything with the contexts of one tenant, and nothing else.
-    Tenant(TenantId),
+    /// What the permission says with the contexts of one tenant, and nothing else.
+    Tenant {
+        /// The tenant.
+        tenant: TenantId,
+        /// How far it goes.
+        permission: Permission,
+    },
+}
+
+/// What may be done with the contexts of a tenant; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Read contexts, resolved contexts, lists and changes.
+    Read,
+    /// Write contexts too.
+    Write,
+    /// Everything in the tenant.
+    Admin,
+}
+
+impl Permission {
+    /// All permissions, the least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The permission's name: `read`, `write` or `admin`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|permission| permission.as_str() == text);
+        found.ok_or_else(|| format!("'{text}' is not a scope of a key: read, write or admin"))
+    }
 }
 
 /// One request: who, in which tenant, under which id.
@@ -35,7 +83,7 @@ impl Caller {
         Self { principal, tenant: Some(tenant), request_id }
     }
 
-    /// A request about the installation: its tenants or its health.
+    /// A request about the installation: its tenants, its keys or its health.
     pub fn in_installation(principal: Principal, request_id: String) -> Self {
         Self { principal, tenant: None, request_id }
     }
@@ -50,28 +98,33 @@ impl Caller {
         &self.request_id
     }
 
-    /// The tenant whose contexts the caller may read and write. There is no other way to learn it, so that nothing
-    /// is read before this was asked.
+    /// The tenant of whose contexts the caller may do what `needed` says. There is no other way to learn it, so that
+    /// nothing is read before this was asked.
     ///
     /// # Errors
     /// [`Error::TenantNotFound`]: another tenant's area cannot be told from nothing. [`Error::Forbidden`] where the
-    /// request names no tenant.
-    pub fn authorized_tenant(&self) -> Result<&TenantId, Error> {
+    /// caller may do less, or names no tenant.
+    pub fn authorized_tenant(&self, needed: Permission) -> Result<&TenantId, Error> {
         let tenant = self.tenant.as_ref().ok_or(Error::Forbidden { needs: "a tenant" })?;
         match &self.principal.access {
-            Access::Tenant(own) if own != tenant => Err(Error::TenantNotFound { tenant: tenant.clone() }),
-            Access::Operator | Access::Tenant(_) => Ok(tenant),
+            Access::Tenant { tenant: own, .. } if own != tenant => {
+                Err(Error::TenantNotFound { tenant: tenant.clone() })
+            }
+            Access::Tenant { permission, .. } if *permission < needed => {
+                Err(Error::Forbidden { needs: needed.as_str() })
+            }
+            Access::Operator | Access::Tenant { .. } => Ok(tenant),
         }
     }
 
-    /// Lets an operator pass, who alone may create, list and drop tenants.
+    /// Lets an operator pass, who alone may work on tenants and keys.
     ///
     /// # Errors
     /// [`Error::Forbidden`]
     pub fn authorized_operator(&self) -> Result<(), Error> {
         match self.principal.access {
             Access::Operator => Ok(()),
-            Access::Tenant(_) => Err(Error::Forbidden { needs: "operator" }),
+            Access::Tenant { .. } => Err(Error::Forbidden { needs: "operator" }),
         }
     }
 }
@@ -85,17 +138,34 @@ mod tests {
         Caller::in_tenant(principal, "one".parse().unwrap(), "r".to_owned())
     }
 
+    fn of_tenant(tenant: &str, permission: Permission) -> Caller {
+        caller(Access::Tenant { tenant: tenant.parse().unwrap(), permission })
+    }
+
     #[test]
     fn a_tenants_principal_sees_its_own_tenant_only() {
-        assert!(caller(Access::Tenant("one".parse().unwrap())).authorized_tenant().is_ok());
-        let other = caller(Access::Tenant("two".parse().unwrap()));
-        assert!(matches!(other.authorized_tenant(), Err(Error::TenantNotFound { .. })));
+        assert!(of_tenant("one", Permission::Admin).authorized_tenant(Permission::Read).is_ok());
+        let other = of_tenant("two", Permission::Admin);
+        for needed in Permission::ALL {
+            assert!(matches!(other.authorized_tenant(needed), Err(Error::TenantNotFound { .. })));
+        }
         assert!(matches!(other.authorized_operator(), Err(Error::Forbidden { .. })));
+    }
+
+    #[test]
+    fn a_permission_includes_those_before_it() {
+        for given in Permission::ALL {
+            for needed in Permission::ALL {
+                let verdict = of_tenant("one", given).authorized_tenant(needed).map(|_| ());
+                assert_eq!(verdict.is_ok(), given >= needed, "{given} for {needed}");
+            }
+        }
     }
 
     #[test]
     fn an_operator_may_do_everything() {
         let operator = caller(Access::Operator);
-        assert!(operator.authorized_tenant().is_ok() && operator.authorized_operator().is_ok());
+        assert!(operator.authorized_tenant(Permission::Admin).is_ok());
+        assert!(operator.authorized_operator().is_ok());
     }
 }

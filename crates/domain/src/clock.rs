@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::fmt::temporal::DateTimePrinter;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde::{Serialize, Serializer};
 
 /// A moment in UTC, cut to microseconds: the resolution that PostgreSQL's `timestamptz` keeps.
@@ -13,8 +14,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 0001-01-01T00:00:00Z: RFC 3339 writes years with four digits, and PostgreSQL has no year 0.
     const FIRST: i64 = -62_135_596_800_000_000;
-    /// 9999-12-30T22:00:00Z, so that the year has four digits in every time zone.
-    const LAST: i64 = 253_402_207_200_000_000;
+    /// 9999-12-31T23:59:59.999999Z
+    const LAST: i64 = 253_402_300_799_999_999;
 
     /// The moment `micros` microseconds after 1970-01-01T00:00:00Z, or `None` where its year has not four digits.
     pub fn from_micros(micros: i64) -> Option<Self> {
@@ -36,32 +37,62 @@ impl Timestamp {
 /// RFC 3339 in UTC with six digits of a second: `2026-11-21T21:12:43.000001Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_microsecond(self.0).map_err(|_: jiff::Error| fmt::Error)?;
-        let mut text = String::new();
-        DateTimePrinter::new()
-            .precision(Some(6))
-            .print_timestamp(&moment, &mut text)
-            .map_err(|_: jiff::Error| fmt::Error)?;
-        f.write_str(&text)
+        let time =
+            EPOCH.checked_add(SignedDuration::from_micros(self.0)).map_err(|_: jiff::Error| fmt::Error)?;
+        write!(f, "{time:.6}Z")
     }
 }
 
-/// Reads RFC 3339 with any offset; digits beyond microseconds are cut.
+/// The moment from which microseconds count. Civil times reach to the end of the year 9999, jiff's timestamps do not.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// Reads RFC 3339 with any offset; digits beyond microseconds are cut. A leap second is refused: it could not come back.
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule = || {
-            format!("'{text}' is not a time: write RFC 3339 with an offset, for example 2030-01-31T12:00:00Z")
-        };
-        // jiff also reads time zone annotations and space separators, which RFC 3339 does not know.
-        if text.contains('[') || text.contains(' ') {
-            return Err(rule());
-        }
-        let moment: jiff::Timestamp = text.parse().map_err(|_: jiff::Error| rule())?;
-        Self::from_micros(moment.as_nanosecond().div_euclid(1_000).try_into().unwrap_or(i64::MAX))
-            .ok_or_else(rule)
+        read(text).ok_or_else(|| {
+            format!(
+                "'{}' is not a time: write RFC 3339 with an offset, for example 2030-01-31T12:00:00Z",
+                text.chars().take(64).collect::<String>().escape_debug()
+            )
+        })
     }
+}
+
+fn read(text: &str) -> Option<Timestamp> {
+    let (time, offset) = text.split_at_checked(text.find(['Z', 'z', '+']).or_else(|| text.rfind('-'))?)?;
+    // jiff reads more spellings than RFC 3339 has.
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !has_form(seconds, "dddd-dd-ddTdd:dd:dd") || !digits(fraction) || seconds.ends_with("60") {
+        return None;
+    }
+    let fraction: String = fraction.chars().take(9).collect();
+    let local: DateTime = format!("{seconds}.{fraction}").parse().ok()?;
+    let micros = local.duration_since(EPOCH).as_nanos().div_euclid(1_000);
+    Timestamp::from_micros(i64::try_from(micros).ok()?.checked_sub(offset_micros(offset)?)?)
+}
+
+/// Microseconds that a local time of that offset, `Z` or `±hh:mm`, is ahead of UTC.
+fn offset_micros(offset: &str) -> Option<i64> {
+    if offset.eq_ignore_ascii_case("Z") {
+        return Some(0);
+    }
+    let (sign, rest) = offset.split_at_checked(1)?;
+    let (hours, minutes) = rest.split_once(':').filter(|_| has_form(rest, "dd:dd"))?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let ahead = (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60_000_000)?;
+    Some(if sign == "-" { -ahead } else { ahead })
+}
+
+/// Whether `text` has a digit for each `d` of `form`, and otherwise the characters that stand there.
+fn has_form(text: &str, form: &str) -> bool {
+    let fits = |(found, wanted): (u8, u8)| match wanted {
+        b'd' => found.is_ascii_digit(),
+        _ => found.eq_ignore_ascii_case(&wanted),
+    };
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
 }
 
 impl Serialize for Timestamp {
@@ -96,6 +127,9 @@ mod tests {
         let read: Timestamp = "2030-01-31T12:00:00.1234567+02:00".parse().unwrap();
         assert_eq!(read.to_string(), "2030-01-31T10:00:00.123456Z");
         assert_eq!("1969-12-31T23:59:59.9999999Z".parse::<Timestamp>().unwrap().as_micros(), -1);
+        assert_eq!("1970-01-01t01:30:00-00:30".parse::<Timestamp>().unwrap().as_micros(), 7_200_000_000);
+        let end = "9999-12-31T23:59:59Z".parse::<Timestamp>().unwrap();
+        assert_eq!(end.to_string(), "9999-12-31T23:59:59.000000Z");
     }
 
     #[test]
@@ -104,23 +138,19 @@ mod tests {
         let first = now.saturating_add_micros(i64::MIN);
         let last = now.saturating_add_micros(i64::MAX);
         assert_eq!(first.to_string(), "0001-01-01T00:00:00.000000Z");
-        assert_eq!(last.to_string(), "9999-12-30T22:00:00.000000Z");
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!([first.to_string().parse(), last.to_string().parse()], [Ok(first), Ok(last)]);
         assert_eq!(Timestamp::from_micros(last.as_micros() + 1), None);
     }
 
     #[test]
     fn what_is_not_rfc_3339_is_refused() {
-        for text in [
-            "",
-            "tomorrow",
-            "2030-01-31",
-            "2030-01-31T12:00:00",
-            "2030-01-31T12:00:00Z[UTC]",
-            "1e9",
-            "-000001-01-01T00:00:00Z",
-            "0000-12-31T23:59:59Z",
-        ] {
+        let texts = "|tomorrow|2030-01-31|2030-01-31T12:00:00|2030-01-31T12:00:00Z[UTC]|1e9|Z|-|é-|\
+                     -000001-01-01T00:00:00Z|0000-12-31T23:59:59Z|+002027-01-01T00:00:00Z|2027-01-01T00:00Z|\
+                     2027-01-01T00:00:00+01|2027-01-01T00:00:00,5Z|20270101T000000Z|2027-01-01 00:00:00Z|\
+                     2027-06-30T23:59:60Z|2027-02-29T00:00:00Z|2027-01-01T24:00:00Z|2027-01-01T00:00:00.Z|\
+                     2027-01-01T00:00:00+24:00|2027-01-01T00:00:00Z |9999-12-31T23:59:59-00:01";
+        for text in texts.split('|') {
             assert!(text.parse::<Timestamp>().is_err(), "{text} was taken");
         }
     }

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::inheritance::Inheritance;
 use crate::json;
 use crate::limits::{
-    MAX_CONTEXT_TYPE_CHARS, MAX_DESCRIPTION_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS,
+    MAX_CONTEXT_TYPE_CHARS, MAX_DESCRIPTION_CHARS, MAX_FAULTS, MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS,
     MAX_USER_ID_CHARS,
 };
 use crate::pointer::to_member;
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
     fn refuse_unknown(&mut self) {
         let unknown = self.body.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
         let rule = format!("unknown member: the writable members are {}", MEMBERS.join(", "));
-        self.faults.extend(unknown.map(|name| Fault::new(to_member(name), rule.as_str())));
+        self.faults.extend(unknown.take(MAX_FAULTS).map(|name| Fault::new(to_member(name), rule.as_str())));
     }
 
     /// The member, if it is there and not null.
@@ -222,8 +222,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `[A-Za-z0-9._-]{1,most}`
-fn is_word(text: &str, most: usize) -> bool {
+/// Whether the text is `[A-Za-z0-9._-]{1,most}`, as types and tags are.
+pub fn is_word(text: &str, most: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=most).contains(&text.len()) && text.bytes().all(plain)
 }

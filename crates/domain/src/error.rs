@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json::ReadError;
+use crate::key::KeyId;
 use crate::limits::MAX_WRITE_ATTEMPTS;
 use crate::tenant::TenantId;
 use crate::tree::{Address, Scope};
@@ -49,7 +50,9 @@ pub enum Error {
         tenant: TenantId,
     },
     /// A create met an existing context.
-    #[error("the context exists already: to replace it, PUT with If-Match; to change some members, PATCH")]
+    #[error(
+        "the context exists already: to replace it, name the version that you have read (If-Match, --if-match); to change some members, patch it"
+    )]
     AlreadyExists(Box<Context>),
     /// A condition named another version than the present one.
     #[error(
@@ -58,12 +61,12 @@ pub enum Error {
     PreconditionFailed(Option<Box<Context>>),
     /// A replacement without a condition met an existing context.
     #[error(
-        "the context exists: send If-Match with its ETag to replace what you have read, or If-Match: * to \
-             replace whatever is there; PATCH changes some members only"
+        "the context exists: to replace it, name the version that you have read (If-Match, --if-match), or * for \
+             whatever is there; a patch changes some members only"
     )]
     PreconditionRequired(Box<Context>),
     /// A deletion of one node met children.
-    #[error("the node has {count} children: delete them first, or all at once with cascade=true")]
+    #[error("the node has {count} children: delete them first, or all at once (cascade=true, --cascade)")]
     HasChildren {
         /// How many stand directly below the node.
         count: u64,
@@ -71,7 +74,9 @@ pub enum Error {
         current: Box<Context>,
     },
     /// The parent of a new node does not exist, and was not to be made.
-    #[error("the parent {0} does not exist: create it first, or leave create_parents at true")]
+    #[error(
+        "the parent {0} does not exist: create it first, or let it be made (create_parents=true, no --no-create-parents)"
+    )]
     ParentMissing(Scope),
     /// A JSON patch's `test` did not hold.
     #[error("the patch's test does not hold at {pointer}: the context is not what the patch was made for")]
@@ -94,6 +99,12 @@ pub enum Error {
         "the idempotency key was used with another request: a key names one request for 24 hours; send a new key"
     )]
     IdempotencyKeyReused,
+    /// The caller showed no key, or none that works.
+    #[error("this needs an API key that works: send 'Authorization: Bearer cs_…'")]
+    Unauthenticated,
+    /// There is no such key.
+    #[error("there is no key {0}")]
+    KeyNotFound(KeyId),
     /// The caller may not do this.
     #[error("this needs {needs} access")]
     Forbidden {
@@ -160,6 +171,8 @@ impl Error {
             Self::Locked(_) => "locked",
             Self::GlobalNode => "global_node",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::Unauthenticated => "unauthenticated",
+            Self::KeyNotFound(_) => "key_not_found",
             Self::Forbidden { .. } => "forbidden",
             Self::Contended => "contended",
             Self::Unavailable { .. } => "store_unavailable",

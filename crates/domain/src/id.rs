@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::error::Error;
+use crate::key::SECRET_BYTES;
+
 /// The id of a context: `ctx_` and a lower-case hyphenated UUID. Ids made later sort later (UUID version 7, RFC 9562).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextId(String);
@@ -52,6 +55,12 @@ impl Serialize for ContextId {
 pub trait IdSource: Send + Sync {
     /// A UUID that was never given out before, of version 7.
     fn uuid(&self) -> Uuid;
+
+    /// 256 random bits that nobody can guess.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the machine has no randomness to give.
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error>;
 }
 
 /// Ids from this machine's clock and randomness.
@@ -62,6 +71,13 @@ impl IdSource for RandomIds {
     #[expect(clippy::disallowed_methods, reason = "the one place that makes random ids")]
     fn uuid(&self) -> Uuid {
         Uuid::now_v7()
+    }
+
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error> {
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret)
+            .map_err(|error| Error::Internal { detail: format!("no randomness is to be had: {error}") })?;
+        Ok(secret)
     }
 }
 

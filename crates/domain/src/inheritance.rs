@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
-use crate::limits::MAX_INHERITANCE_POINTERS;
+use crate::json::compact_len;
+use crate::limits::{MAX_FAULTS, MAX_INHERITANCE_BYTES, MAX_INHERITANCE_POINTERS};
 use crate::merge::patterns::PatternTree;
 use crate::pointer::{Pattern, push};
 
@@ -114,13 +115,13 @@ impl Inheritance {
                 "inheritance is an object with the members inherit, unset, strategies and locked, all optional.",
             )]);
         };
-        let mut reader = Reader { faults: Vec::new(), pointers: 0 };
+        within_limits(value, members)?;
+        let mut reader = Reader { faults: Vec::new() };
         let inherit = reader.inherit(members.get("inherit"));
         let unset = reader.patterns("/unset", members.get("unset"));
         let strategies = reader.strategies(members.get("strategies"));
         let locked = reader.patterns("/locked", members.get("locked"));
         reader.unknown(members);
-        reader.count();
         if !reader.faults.is_empty() {
             return Err(reader.faults);
         }
@@ -199,10 +200,30 @@ impl Rules {
     }
 }
 
+/// Refuses what is too large before it is read: each of a million pointers would be a fault of its own.
+fn within_limits(value: &Value, members: &Map<String, Value>) -> Result<(), Vec<Fault>> {
+    let bytes = compact_len(value);
+    if bytes > MAX_INHERITANCE_BYTES {
+        let rule =
+            format!("inheritance has {bytes} octets of compact JSON; {MAX_INHERITANCE_BYTES} are the limit.");
+        return Err(vec![Fault::new("", rule)]);
+    }
+    let listed = ["unset", "locked"].into_iter().filter_map(|name| members.get(name)?.as_array());
+    let declared = members.get("strategies").and_then(Value::as_object).map_or(0, Map::len);
+    let pointers = declared + listed.map(Vec::len).sum::<usize>();
+    if pointers > MAX_INHERITANCE_POINTERS {
+        let rule = format!(
+            "unset, strategies and locked hold at most {MAX_INHERITANCE_POINTERS} pointers together, here are \
+             {pointers}: use \"*\" for every member, or a pointer further up."
+        );
+        return Err(vec![Fault::new("", rule)]);
+    }
+    Ok(())
+}
+
 /// Reads member by member and goes on after a fault, so that one answer names them all.
 struct Reader {
     faults: Vec<Fault>,
-    pointers: usize,
 }
 
 impl Reader {
@@ -223,7 +244,6 @@ impl Reader {
             self.fault(pointer, "This is a list of pointers (RFC 6901), such as [\"/a/b\"].");
             return Vec::new();
         };
-        self.pointers += listed.len();
         let mut seen = BTreeSet::new();
         let mut patterns = Vec::new();
         for (index, item) in listed.iter().enumerate() {
@@ -247,7 +267,6 @@ impl Reader {
             self.fault("/strategies", "strategies is an object of pointers, such as {\"/a/b\": \"union\"}.");
             return Vec::new();
         };
-        self.pointers += members.len();
         let mut strategies = Vec::new();
         for (text, value) in members {
             let mut place = String::from("/strategies");
@@ -274,7 +293,7 @@ impl Reader {
     }
 
     fn unknown(&mut self, members: &Map<String, Value>) {
-        for name in members.keys() {
+        for name in members.keys().take(MAX_FAULTS) {
             if !matches!(name.as_str(), "inherit" | "unset" | "strategies" | "locked") {
                 let mut place = String::new();
                 push(&mut place, name);
@@ -283,19 +302,6 @@ impl Reader {
                     "Members of inheritance are inherit, unset, strategies, locked: remove this one.",
                 );
             }
-        }
-    }
-
-    fn count(&mut self) {
-        if self.pointers > MAX_INHERITANCE_POINTERS {
-            let found = self.pointers;
-            self.fault(
-                "",
-                &format!(
-                    "unset, strategies and locked hold at most {MAX_INHERITANCE_POINTERS} pointers together, here are \
-                     {found}: use \"*\" for every member, or a pointer further up."
-                ),
-            );
         }
     }
 

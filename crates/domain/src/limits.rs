@@ -5,10 +5,16 @@
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 /// Containers on the deepest path of a document, the root counted as 1.
 pub const MAX_DOCUMENT_DEPTH: usize = 64;
+/// Octets of the pointers to all leaves of a document together: what an explanation of it may name. Long names around
+/// many leaves are repeated for each, so that a small document could ask for gigabytes.
+pub const MAX_POINTERS_BYTES: usize = 16 * 1024 * 1024;
 /// Containers that may stand around a document in a request: a JSON patch is an array of operations with a value.
 pub const MAX_ENVELOPE_DEPTH: usize = 4;
 /// Octets of a request's body: room for a document written with escapes and white space.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Faults that one answer names; what is wrong beyond them is counted only.
+pub const MAX_FAULTS: usize = 1_000;
 
 /// Octets of a tenant's id.
 pub const MAX_TENANT_ID_BYTES: usize = 48;
@@ -27,6 +33,8 @@ pub const MAX_TAGS: usize = 20;
 /// Characters of one tag.
 pub const MAX_TAG_CHARS: usize = 50;
 
+/// Octets of one `inheritance`'s compact JSON.
+pub const MAX_INHERITANCE_BYTES: usize = 64 * 1024;
 /// Pointers in one `inheritance`: `unset`, `strategies` and `locked` counted together, so that a merge's cost stays in
 /// proportion to its documents.
 pub const MAX_INHERITANCE_POINTERS: usize = 256;
@@ -44,6 +52,10 @@ pub const MAX_REQUEST_ID_BYTES: usize = 100;
 
 /// Items on a page where the caller names no number.
 pub const DEFAULT_PAGE_LIMIT: usize = 50;
+/// Octets of documents after which a page ends, though more items were asked for.
+pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Items read from the store at a time for a page, so that a page of large ones is never in memory whole.
+pub const PAGE_READ: usize = 25;
 /// Items on a page at the most.
 pub const MAX_PAGE_LIMIT: usize = 200;
 
@@ -51,3 +63,13 @@ pub const MAX_PAGE_LIMIT: usize = 200;
 pub const MAX_WRITE_ATTEMPTS: usize = 100;
 /// Attempts of a write that run freely; later ones queue behind each other within this process.
 pub const FREE_WRITE_ATTEMPTS: usize = 3;
+
+/// Characters of a word that is searched for; longer words are cut.
+pub const MAX_WORD_CHARS: usize = 64;
+/// Characters of a text whose words are searched for.
+pub const MAX_SEARCH_TEXT_CHARS: usize = 1_000;
+
+/// Characters of what people call an API key.
+pub const MAX_KEY_NAME_CHARS: usize = 100;
+/// How exactly the last use of a key is known, in microseconds: a minute.
+pub const KEY_USE_RESOLUTION_MICROS: i64 = 60 * 1_000_000;

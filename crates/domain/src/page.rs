@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::limits::{DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT};
+use crate::limits::{DEFAULT_PAGE_LIMIT, MAX_PAGE_BYTES, MAX_PAGE_LIMIT, PAGE_READ};
 
 /// What a caller asks of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,14 +56,69 @@ impl PageRequest {
 }
 
 impl<T> Page<T> {
-    /// The page of `list` whose items are the first `limit` of `found`, which holds one more where the list goes on.
-    pub fn of(list: &str, mut found: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
-        let goes_on = found.len() > limit;
-        found.truncate(limit);
-        let last = found.last().filter(|_| goes_on);
+    /// The page of `list` that was `found`, whose cursors are made of items.
+    pub(crate) fn of(list: &str, found: Gathering<T>, cursor: impl Fn(&T) -> String) -> Self {
+        let Gathering { mut items, fit, .. } = found;
+        let goes_on = items.len() > fit;
+        items.truncate(fit);
+        let last = items.last().filter(|_| goes_on);
         let next_page_token =
             last.map(|item| URL_SAFE_NO_PAD.encode(format!("{} {}", fingerprint_of(list), cursor(item))));
-        Self { items: found, next_page_token }
+        Self { items, next_page_token }
+    }
+}
+
+/// A page in the making. It is read [`PAGE_READ`] items at a time, and ends early where the sizes of its items, in
+/// octets, come to [`MAX_PAGE_BYTES`].
+pub(crate) struct Gathering<T> {
+    items: Vec<T>,
+    /// Items that belong on the page; one more tells that the list goes on.
+    fit: usize,
+    bytes: usize,
+    ended: bool,
+}
+
+impl<T> Gathering<T> {
+    /// A page of at most `limit` items.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { items: Vec::new(), fit: limit, bytes: 0, ended: false }
+    }
+
+    /// The page of a list that was read at once: its items, and one more where it goes on.
+    pub(crate) fn whole(items: Vec<T>, limit: usize) -> Self {
+        Self { items, fit: limit, bytes: 0, ended: true }
+    }
+
+    /// Items to read next; none when the page is whole.
+    pub(crate) fn wanted(&self) -> Option<usize> {
+        let missing = (self.fit + 1).saturating_sub(self.items.len());
+        (missing > 0 && !self.ended).then(|| missing.min(PAGE_READ))
+    }
+
+    /// The item behind which to read on.
+    pub(crate) fn last(&self) -> Option<&T> {
+        self.items.last()
+    }
+
+    /// Takes in what was read when `wanted` items were asked for.
+    pub(crate) fn add(&mut self, items: Vec<T>, wanted: usize, size: impl Fn(&T) -> usize) {
+        self.ended = items.len() < wanted;
+        for item in items {
+            if self.items.len() < self.fit {
+                self.bytes += size(&item);
+                self.items.push(item);
+                if self.bytes >= MAX_PAGE_BYTES {
+                    self.fit = self.items.len();
+                }
+            } else if self.items.len() == self.fit {
+                self.items.push(item);
+            }
+        }
+    }
+
+    /// Whether the page has no items.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 }
 
@@ -88,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_token_continues_its_own_list_only() {
-        let page = Page::of("contexts of a", vec![1, 2, 3], 2, i32::to_string);
+        let page = Page::of("contexts of a", Gathering::whole(vec![1, 2, 3], 2), i32::to_string);
         assert_eq!(page.items, [1, 2]);
         let next = PageRequest { limit: None, token: page.next_page_token };
         assert_eq!(next.cursor("contexts of a").unwrap().as_deref(), Some("2"));
@@ -96,7 +151,7 @@ mod tests {
         for token in ["", "x", "%%%", "Zm9v"] {
             assert!(PageRequest { limit: None, token: Some(token.to_owned()) }.cursor("l").is_err());
         }
-        assert_eq!(Page::of("l", vec![1, 2], 2, i32::to_string).next_page_token, None);
+        assert_eq!(Page::of("l", Gathering::whole(vec![1, 2], 2), i32::to_string).next_page_token, None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Etag};
 use crate::error::Error;
 use crate::id::ContextId;
+use crate::key::{ApiKey, KeyId};
+use crate::search::Search;
 use crate::tenant::{NewTenant, Tenant, TenantId};
 use crate::tree::{Address, Scope};
 
@@ -37,7 +39,7 @@ pub trait Contexts: Send + Sync {
 }
 
 /// Which contexts a page lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ContextQuery {
     /// The list and where the page begins in it.
     pub list: ContextList,
@@ -48,10 +50,12 @@ pub struct ContextQuery {
 }
 
 /// A list of contexts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ContextList {
-    /// All of a tenant's, by id (which is by age).
-    All {
+    /// Those of a tenant's that match, by id (which is by age).
+    Matching {
+        /// What they must match.
+        search: Box<Search>,
         /// Begin behind this id.
         after: Option<ContextId>,
     },
@@ -158,7 +162,18 @@ pub enum Outcome {
     ParentMissing,
 }
 
-/// The tenants of the installation.
+/// Which keys a page lists, by id (which is by age).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Only those of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Begin behind this id.
+    pub after: Option<KeyId>,
+    /// Items at the most.
+    pub limit: usize,
+}
+
+/// The tenants of the installation, and the keys to it.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// Makes a tenant with its global node; false if one of that id exists.
@@ -170,15 +185,35 @@ pub trait Directory: Send + Sync {
     /// A page of tenants, by id.
     async fn page(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error>;
 
-    /// Removes the tenant and everything in it; false if there is none.
+    /// Removes the tenant and everything in it, its keys too; false if there is none.
     async fn remove(&self, id: &TenantId) -> Result<bool, Error>;
+
+    /// Adds a key, and in the same transaction ends the one that it replaces, at the moment given or when it ends
+    /// anyway. [`Error::TenantNotFound`] where the key's tenant is not there.
+    async fn add_key(&self, key: &ApiKey, replaces: Option<(&KeyId, Timestamp)>) -> Result<(), Error>;
+
+    /// The key of that id, whether it works or not.
+    async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Error>;
+
+    /// A page of keys.
+    async fn keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Error>;
+
+    /// Ends a key at `at`, unless it was ended earlier; false if there is none.
+    async fn end_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Error>;
+
+    /// Notes that a key was used at `at`.
+    async fn key_used(&self, id: &KeyId, at: Timestamp) -> Result<(), Error>;
 }
 
 /// What keeps a store in order.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// Looks at the store and at every tenant; one entry for each thing looked at.
+    /// Looks at the store and at every tenant, quickly enough for a probe; one entry for each thing looked at. A tenant
+    /// whose calls failed because its area is damaged is unwell, whatever a quick look finds.
     async fn checks(&self) -> Vec<Check>;
+
+    /// The same, reading everything that is stored.
+    async fn inspect(&self) -> Vec<Check>;
 
     /// Whether the store answers at all.
     async fn ready(&self) -> Result<(), Error>;

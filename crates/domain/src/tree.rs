@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 use crate::id::ContextId;
-use crate::limits::MAX_NODE_KEY_BYTES;
+use crate::limits::{MAX_FAULTS, MAX_NODE_KEY_BYTES};
 
 /// A level of the tree; its depth below the global node is its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,7 +152,7 @@ impl Scope {
         if faults.is_empty() { Ok(Self(scope)) } else { Err(faults) }
     }
 
-    /// Reads `{"project": …, "branch": …, "task": …}`.
+    /// Reads `{"project": …, "branch": …, "task": …}`; `null` is as good as absent.
     ///
     /// # Errors
     /// As [`Scope::from_keys`], and a fault for each unknown member and each key that is no string.
@@ -165,13 +165,14 @@ impl Scope {
             .filter_map(|(name, key)| {
                 let rule = if !SCOPE_MEMBERS.contains(&name.as_str()) {
                     "a scope has the members project, branch and task only"
-                } else if !key.is_string() {
+                } else if !key.is_string() && !key.is_null() {
                     "a key is a string"
                 } else {
                     return None;
                 };
                 Some(Fault::new(crate::pointer::to_member(name), rule))
             })
+            .take(MAX_FAULTS)
             .collect();
         match Self::from_keys(SCOPE_MEMBERS.map(|name| members.get(name).and_then(Value::as_str))) {
             Ok(scope) if faults.is_empty() => Ok(scope),

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use struson::reader::{JsonReader, JsonStreamReader, ReaderError, ReaderSettings, ValueType};
 
 use crate::fault::Fault;
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH};
-use crate::pointer::to_member;
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH, MAX_POINTERS_BYTES};
+use crate::pointer::{escape, to_member};
 
 /// Why a text was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub fn read(text: &[u8]) -> Result<Value, ReadError> {
     if let Err(error) = std::str::from_utf8(text) {
         return Err(not_utf8(text, error.valid_up_to()));
     }
+    if text.starts_with(b"\xef\xbb\xbf") {
+        let message = "a byte order mark stands before the text: save it as UTF-8 without one".to_owned();
+        return Err(ReadError::Syntax { line: 1, column: 1, message });
+    }
     let settings = ReaderSettings {
         max_nesting_depth: None,
         restrict_number_values: false,
@@ -44,9 +48,16 @@ pub fn read(text: &[u8]) -> Result<Value, ReadError> {
         ..ReaderSettings::default()
     };
     let mut reader = JsonStreamReader::new_custom(text, settings);
-    let value = read_value(&mut reader, 0)?;
-    reader.consume_trailing_whitespace().map_err(syntax)?;
-    Ok(value)
+    let value = read_value(&mut reader, 0).and_then(|value| {
+        reader.consume_trailing_whitespace().map_err(syntax)?;
+        Ok(value)
+    });
+    value.map_err(|error| match error {
+        ReadError::Syntax { line, column, message } => {
+            ReadError::Syntax { line, column, message: in_words(text).unwrap_or(message) }
+        }
+        rule @ ReadError::Rule(_) => rule,
+    })
 }
 
 /// Checks that a document keeps [`MAX_DOCUMENT_DEPTH`] and [`MAX_DOCUMENT_BYTES`].
@@ -68,7 +79,33 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
             ),
         ));
     }
+    let pointers = pointers_len(document);
+    if pointers > MAX_POINTERS_BYTES {
+        return Err(Fault::new(
+            "",
+            format!(
+                "the pointers to all values of the document have {pointers} octets together; {MAX_POINTERS_BYTES} are \
+                 the limit: shorten the names that stand around many values"
+            ),
+        ));
+    }
     Ok(())
+}
+
+/// Octets of the pointers (RFC 6901) to all leaves: scalars, arrays and empty objects.
+fn pointers_len(document: &Map<String, Value>) -> usize {
+    leaf_pointers_len(document, 0)
+}
+
+fn leaf_pointers_len(members: &Map<String, Value>, above: usize) -> usize {
+    let lens = members.iter().map(|(name, value)| {
+        let pointer = above + 1 + escape(name).len();
+        match value {
+            Value::Object(members) if !members.is_empty() => leaf_pointers_len(members, pointer),
+            _ => pointer,
+        }
+    });
+    lens.sum()
 }
 
 /// Containers on the deepest path of `value`: 0 for a scalar.
@@ -92,7 +129,8 @@ pub fn compact_len(value: &Value) -> usize {
     }
 }
 
-fn compact_object_len(members: &Map<String, Value>) -> usize {
+/// Octets of the compact JSON of an object with these members.
+pub fn compact_object_len(members: &Map<String, Value>) -> usize {
     list_len(members.iter().map(|(name, value)| string_len(name) + 1 + compact_len(value)))
 }
 
@@ -205,6 +243,12 @@ fn syntax(error: ReaderError) -> ReadError {
     ReadError::Syntax { line: line + 1, column: column + 1, message }
 }
 
+/// What is wrong with the text in the words of `serde_json`, which people know; none where it finds nothing.
+fn in_words(text: &[u8]) -> Option<String> {
+    let error = serde_json::from_slice::<serde::de::IgnoredAny>(text).err()?.to_string();
+    Some(error.rsplit_once(" at line ").map_or(error.as_str(), |(words, _)| words).to_owned())
+}
+
 fn not_utf8(text: &[u8], valid: usize) -> ReadError {
     let before = text.get(..valid).unwrap_or_default();
     let line = before.split(|byte| *byte == b'\n').count();
@@ -288,6 +332,22 @@ mod tests {
         };
         assert_eq!(nested(64), Ok(()));
         assert!(nested(65).is_err());
+    }
+
+    #[test]
+    fn long_names_around_many_values_are_refused() {
+        let deep = |leaves: usize, name: usize| {
+            let mut value: Value =
+                (0..leaves).map(|leaf| (leaf.to_string(), Value::from(0))).collect::<Map<_, _>>().into();
+            for _ in 1..MAX_DOCUMENT_DEPTH {
+                value = serde_json::json!({ "q".repeat(name): value });
+            }
+            let Value::Object(document) = value else { panic!() };
+            check_document(&document)
+        };
+        assert_eq!(deep(1_000, 100), Ok(()));
+        assert_eq!(deep(50_000, 1), Ok(()));
+        assert!(deep(2_000, 200).is_err());
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod provenance;
 mod slot;
 mod view;
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -29,6 +31,7 @@ use self::slot::Slot;
 use self::view::View;
 use crate::explain::{Blocked, Explanation};
 use crate::inheritance::Inheritance;
+use crate::pointer::push;
 
 pub(crate) use self::slot::{Element, Source};
 
@@ -52,21 +55,43 @@ pub fn blocked<'a>(ancestors: &[Link<'a>], data: &'a Map<String, Value>) -> Vec<
     fold(ancestors).blocked(data)
 }
 
-/// Of the values that are blocked in `new` those that are not, equal and at the same pointer, blocked in `old` too:
-/// the ones that a write adds or changes.
+/// Of the values that are blocked in `new` those that a write adds or changes: what is not, equal and at the same
+/// pointer, blocked in `old` too. Where an object is blocked in both, that is told member by member.
 pub fn newly_blocked<'a>(
     ancestors: &[Link<'a>],
     old: Option<&'a Map<String, Value>>,
     new: &'a Map<String, Value>,
 ) -> Vec<Blocked> {
     let fold = fold(ancestors);
-    let mut found = fold.blocked(new);
+    let found = fold.blocked(new);
     if found.is_empty() {
         return found;
     }
     let stored = old.map(|old| fold.blocked(old)).unwrap_or_default();
-    found.retain(|new| !stored.iter().any(|old| old.pointer == new.pointer && old.value == new.value));
-    found
+    let stored: BTreeMap<_, _> =
+        stored.iter().map(|old| (old.pointer.as_str(), old.value.as_ref())).collect();
+    let mut added = Vec::new();
+    for blocked in found {
+        let old = stored.get(blocked.pointer.as_str()).copied().flatten();
+        add_changed(blocked, old, &mut added);
+    }
+    added
+}
+
+/// Adds `blocked`, or of an object whose like was blocked before the members that are new or another.
+fn add_changed(blocked: Blocked, old: Option<&Value>, added: &mut Vec<Blocked>) {
+    match (&blocked.value, old) {
+        (Some(Value::Object(members)), Some(Value::Object(old))) => {
+            for (name, value) in members {
+                let mut pointer = blocked.pointer.clone();
+                push(&mut pointer, name);
+                let member = Blocked { pointer, value: Some(value.clone()), ..blocked };
+                add_changed(member, old.get(name), added);
+            }
+        }
+        (value, old) if value.as_ref() == old => {}
+        _ => added.push(blocked),
+    }
 }
 
 /// A merge under way: what the nodes so far make together, and what they declare for those below.

@@ -1,13 +1,15 @@
 //! Reading contexts: one, lists, and the history of writes.
 
 use super::Service;
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::change::Change;
 use crate::context::Context;
 use crate::error::Error;
 use crate::id::ContextId;
-use crate::page::{Page, PageRequest, bad_token};
+use crate::json::{compact_len, compact_object_len};
+use crate::page::{Gathering, Page, PageRequest, bad_token};
 use crate::ports::{ChangeQuery, ContextList, ContextQuery};
+use crate::search::Search;
 use crate::tenant::TenantId;
 use crate::tree::{Address, Scope};
 
@@ -17,22 +19,33 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`] where nothing live stands at the address, and the store's.
     pub async fn get(&self, caller: &Caller, address: &Address) -> Result<Context, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Read)?;
         let mut chain = self.live_chain(tenant, address).await?;
         chain.pop().ok_or_else(|| Error::NotFound(address.clone()))
     }
 
-    /// A page of the tenant's contexts, oldest first.
+    /// A page of the tenant's contexts that match, oldest first.
     ///
     /// # Errors
     /// [`Error::BadParameter`] for the limit or the token, and the store's.
-    pub async fn list(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Context>, Error> {
-        let tenant = caller.authorized_tenant()?;
-        let list = format!("contexts of {tenant}");
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        search: &Search,
+        request: &PageRequest,
+    ) -> Result<Page<Context>, Error> {
+        let tenant = caller.authorized_tenant(Permission::Read)?;
+        let list = format!("contexts of {tenant} that match {search:?}");
         let after = parsed(request.cursor(&list)?)?;
         let limit = request.limit()?;
-        let found = self.contexts_page(tenant, ContextList::All { after }, limit).await?;
-        Ok(Page::of(&list, found, limit, |context| context.id.to_string()))
+        let search = Box::new(search.clone());
+        let found = self
+            .contexts_page(tenant, limit, |last| ContextList::Matching {
+                search: search.clone(),
+                after: last.map_or_else(|| after.clone(), |last| Some(last.id.clone())),
+            })
+            .await?;
+        Ok(Page::of(&list, found, |context| context.id.to_string()))
     }
 
     /// A page of the nodes directly below a node, by key.
@@ -45,16 +58,18 @@ impl Service {
         scope: &Scope,
         request: &PageRequest,
     ) -> Result<Page<Context>, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Read)?;
         let parent = self.get(caller, &Address::Scope(scope.clone())).await?.id;
         let list = format!("children of {parent} of {tenant}");
         let after = request.cursor(&list)?;
         let limit = request.limit()?;
-        let found = self.contexts_page(tenant, ContextList::Children { parent, after }, limit).await?;
-        Ok(Page::of(&list, found, limit, |context| {
-            let key = context.place.as_ref().and_then(|place| place.node_key.as_ref());
-            key.map(ToString::to_string).unwrap_or_default()
-        }))
+        let found = self
+            .contexts_page(tenant, limit, |last| ContextList::Children {
+                parent: parent.clone(),
+                after: last.map_or_else(|| after.clone(), |last| Some(key_of(last))),
+            })
+            .await?;
+        Ok(Page::of(&list, found, key_of))
     }
 
     /// A page of the tenant's writes, or of one context's, newest first. What was written of a context stays to be
@@ -68,18 +83,24 @@ impl Service {
         context: Option<&ContextId>,
         request: &PageRequest,
     ) -> Result<Page<Change>, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Read)?;
         let list = format!("changes of {} of {tenant}", context.map_or("all", ContextId::as_str));
         let before = request.cursor(&list)?.map(|cursor| change_cursor(&cursor)).transpose()?;
         let limit = request.limit()?;
         let first_page = before.is_none();
-        let query = ChangeQuery { context: context.cloned(), before, limit: limit + 1 };
-        let found = self.ports.contexts.changes(tenant, &query).await?;
+        let mut found = Gathering::new(limit);
+        while let Some(wanted) = found.wanted() {
+            let behind = found.last().map(|last: &Change| (last.revision, last.context_id.clone()));
+            let before = behind.or_else(|| before.clone());
+            let query = ChangeQuery { context: context.cloned(), before, limit: wanted };
+            let changes = self.ports.contexts.changes(tenant, &query).await?;
+            found.add(changes, wanted, |change| compact_len(&change.content));
+        }
         if let (Some(id), true, true) = (context, found.is_empty(), first_page) {
             // A node that nobody wrote yet exists, and has no history.
             self.get(caller, &Address::Id(id.clone())).await?;
         }
-        Ok(Page::of(&list, found, limit, |change| format!("{} {}", change.revision, change.context_id)))
+        Ok(Page::of(&list, found, |change| format!("{} {}", change.revision, change.context_id)))
     }
 
     /// The addressed context behind all its ancestors, if every one of them is live.
@@ -100,16 +121,28 @@ impl Service {
         Ok(chain)
     }
 
+    /// Reads a page of the list that `behind` gives for the items behind one, or for the first ones.
     async fn contexts_page(
         &self,
         tenant: &TenantId,
-        list: ContextList,
         limit: usize,
-    ) -> Result<Vec<Context>, Error> {
-        // One more than asked for tells whether the list goes on.
-        let query = ContextQuery { list, live_at: self.clock.now(), limit: limit + 1 };
-        self.ports.contexts.page(tenant, &query).await
+        behind: impl Fn(Option<&Context>) -> ContextList,
+    ) -> Result<Gathering<Context>, Error> {
+        let live_at = self.clock.now();
+        let mut found = Gathering::new(limit);
+        while let Some(wanted) = found.wanted() {
+            let query = ContextQuery { list: behind(found.last()), live_at, limit: wanted };
+            let contexts = self.ports.contexts.page(tenant, &query).await?;
+            found.add(contexts, wanted, |context| compact_object_len(context.data()));
+        }
+        Ok(found)
     }
+}
+
+/// The key of a node among its siblings.
+fn key_of(context: &Context) -> String {
+    let key = context.place.as_ref().and_then(|place| place.node_key.as_ref());
+    key.map(ToString::to_string).unwrap_or_default()
 }
 
 fn parsed(cursor: Option<String>) -> Result<Option<ContextId>, Error> {

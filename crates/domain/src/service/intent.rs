@@ -10,6 +10,7 @@ use crate::context::{Context, Etag};
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::id::{ContextId, IdSource};
+use crate::limits::MAX_FAULTS;
 use crate::merge::{Link, newly_blocked};
 use crate::patch::{Patch, PatchError};
 use crate::ports::{EnsurePath, Expect, Op, Subtree};
@@ -249,10 +250,15 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
             format!("expires_at lies in the past: it is {} now; to remove a context, delete it", read.at);
         return Err(Error::Invalid(vec![Fault::new("/expires_at", rule)]));
     }
+    if current.is_some_and(|current| *current.data() == content.context_data) {
+        return Ok(());
+    }
     let links: Vec<_> = read.ancestors.iter().map(Link::of).collect();
     let blocked = newly_blocked(&links, current.map(Context::data), &content.context_data);
-    let faults: Vec<_> = blocked
+    let beyond = blocked.len().saturating_sub(MAX_FAULTS);
+    let mut faults: Vec<_> = blocked
         .into_iter()
+        .take(MAX_FAULTS)
         .map(|blocked| {
             let message = format!(
                 "locked by {}",
@@ -261,6 +267,9 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
             Fault::new(blocked.pointer, message).under("/context_data")
         })
         .collect();
+    if beyond > 0 {
+        faults.push(Fault::new("/context_data", format!("{beyond} values more are locked")));
+    }
     if faults.is_empty() { Ok(()) } else { Err(Error::Locked(faults)) }
 }
 

@@ -2,6 +2,7 @@
 
 mod contexts;
 mod intent;
+mod keys;
 mod queue;
 mod resolve;
 mod tenants;
@@ -11,6 +12,7 @@ mod write;
 use std::sync::Arc;
 
 pub use intent::{Condition, Parents, WriteOptions};
+pub use keys::{KeyRequest, NewKey};
 pub use upkeep::Health;
 pub use write::{Effect, Written};
 

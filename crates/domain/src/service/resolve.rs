@@ -1,7 +1,7 @@
 //! Resolving: a context's own document merged over everything above it.
 
 use super::Service;
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::error::Error;
 use crate::resolve::{Explain, Resolved};
 use crate::tree::Address;
@@ -19,7 +19,7 @@ impl Service {
         address: &Address,
         explain: Explain,
     ) -> Result<Resolved, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Read)?;
         let chain = self.live_chain(tenant, address).await?;
         Resolved::of(&chain, explain).ok_or_else(|| Error::NotFound(address.clone()))
     }

@@ -3,7 +3,7 @@
 use super::Service;
 use crate::access::Caller;
 use crate::error::Error;
-use crate::page::{Page, PageRequest, bad_token};
+use crate::page::{Gathering, Page, PageRequest, bad_token};
 use crate::tenant::{NewTenant, Tenant, TenantId};
 
 impl Service {
@@ -31,7 +31,7 @@ impl Service {
             after.map(|text| text.parse().map_err(|_: String| bad_token())).transpose()?;
         let limit = request.limit()?;
         let found = self.ports.directory.page(after.as_ref(), limit + 1).await?;
-        Ok(Page::of("tenants", found, limit, |tenant| tenant.id.to_string()))
+        Ok(Page::of("tenants", Gathering::whole(found, limit), |tenant| tenant.id.to_string()))
     }
 
     /// One tenant.

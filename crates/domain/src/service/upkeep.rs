@@ -19,9 +19,14 @@ impl Health {
 }
 
 impl Service {
-    /// Looks at everything. It is not a caller's data: names and findings only, so that a probe needs no credential.
+    /// Looks at everything. The findings hold no caller's data, but they name tenants: they are for operators.
     pub async fn health(&self) -> Health {
         Health { checks: self.ports.upkeep.checks().await }
+    }
+
+    /// Looks at everything, and reads all that is stored: minutes, where much is.
+    pub async fn inspect(&self) -> Health {
+        Health { checks: self.ports.upkeep.inspect().await }
     }
 
     /// Whether the service can work at all; one tenant's troubles do not count.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Service;
 use super::intent::{Condition, Decision, Intent, Judge, Read, WriteOptions};
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::change::{Change, Idempotency, Operation, Record};
 use crate::context::{Context, Etag};
 use crate::error::Error;
@@ -51,7 +51,7 @@ impl Service {
         mut body: Map<String, Value>,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Write)?;
         let scope = body.remove("scope").filter(|scope| !scope.is_null());
         let address = match scope.as_ref().map(Scope::from_json) {
             None => None,
@@ -77,7 +77,7 @@ impl Service {
         body: Map<String, Value>,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Write)?;
         self.write(caller, tenant, Some(address), Intent::Put(body), options).await
     }
 
@@ -92,7 +92,7 @@ impl Service {
         patch: Patch,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Write)?;
         self.write(caller, tenant, Some(address), Intent::Patch(patch), options).await
     }
 
@@ -108,7 +108,7 @@ impl Service {
         subtree: Subtree,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        let tenant = caller.authorized_tenant()?;
+        let tenant = caller.authorized_tenant(Permission::Write)?;
         self.write(caller, tenant, Some(address), Intent::Delete(subtree), options).await
     }
 

@@ -117,7 +117,12 @@ fn a_write_is_checked_only_for_blocked_values_that_it_adds_or_changes() {
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({"a": {"b": 9}, "f": 1})), [""; 0]);
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({"a": {"b": 8}})), ["/a/b"]);
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({"a": {"b": 9}, "d": 4})), ["/d"]);
-    assert_eq!(pointers(Some(json!({"e": {"x": 1}})), json!({"e": {"x": 1, "y": 2}})), ["/e"]);
+    assert_eq!(pointers(Some(json!({"e": {"x": 1}})), json!({"e": {"x": 1, "y": 2}})), ["/e/y"]);
+    // What only leaves out adds nothing.
+    assert_eq!(pointers(Some(json!({"e": {"x": 1, "y": 2}})), json!({"e": {"x": 1}})), [""; 0]);
+    assert_eq!(pointers(Some(json!({"e": {"x": {"z": 1}}})), json!({"e": {"x": {}}})), [""; 0]);
+    assert_eq!(pointers(Some(json!({"e": {"x": 1}})), json!({"e": {"x": {"z": 1}}})), ["/e/x"]);
+    assert_eq!(pointers(Some(json!({"e": 1})), json!({"e": {"x": 1}})), ["/e"]);
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({})), [""; 0]);
 
     let data = document(json!({"a": 5}));

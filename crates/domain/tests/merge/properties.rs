@@ -215,10 +215,24 @@ proptest! {
         prop_assert_eq!(newly_blocked(ancestors, Some(data), data), vec![]);
         let added = newly_blocked(ancestors, Some(&other), data);
         let old = Value::Object(other.clone());
-        prop_assert!(added.iter().all(|added| told.contains(added)));
-        // What differs from the old document at a blocked pointer is a change, whatever else there was.
-        for blocked in told.iter().filter(|told| at(&old, &told.pointer) != told.value.as_ref()) {
-            prop_assert!(added.contains(blocked));
+        let new = Value::Object(data.clone());
+        let under = |pointer: &str, above: &str| {
+            pointer.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for added in &added {
+            prop_assert!(told.iter().any(|told| under(&added.pointer, &told.pointer)));
+            prop_assert_eq!(at(&new, &added.pointer), added.value.as_ref());
+            prop_assert_ne!(at(&old, &added.pointer), added.value.as_ref());
+        }
+        // A leaf that differs from the old document at a blocked place is a change, whatever else there was.
+        for told in &told {
+            let mut inside = Vec::new();
+            leaves(told.value.as_ref().unwrap(), &told.pointer, &mut inside);
+            for (pointer, leaf) in inside {
+                let before = at(&old, &pointer);
+                let same = before == Some(&leaf) || leaf == json!({}) && before.is_some_and(Value::is_object);
+                prop_assert!(same || added.iter().any(|added| under(&pointer, &added.pointer)), "{pointer}");
+            }
         }
     }
 

@@ -1,0 +1,227 @@
+//! API keys: what a program shows to be let in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::access::{Access, Principal};
+use crate::clock::Timestamp;
+use crate::limits::MAX_KEY_NAME_CHARS;
+
+/// The id of a key: 32 hexadecimal digits. It is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// The id that holds `uuid`.
+    pub fn new(uuid: Uuid) -> Self {
+        Self(uuid.simple().to_string())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Uuid::try_parse(text).ok().map(Self::new).filter(|id| id.0 == text);
+        id.ok_or_else(|| {
+            format!("'{}' is not the id of a key: it has 32 hexadecimal digits", text.escape_debug())
+        })
+    }
+}
+
+/// A key as it is kept: whoever reads the store learns no secret from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: KeyId,
+    /// What people call it; change records carry it.
+    pub name: String,
+    /// What it lets its bearer do.
+    pub access: Access,
+    /// The hash of its secret.
+    pub secret_hash: SecretHash,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ceases to work; none for never.
+    pub expires_at: Option<Timestamp>,
+    /// Since when it does not work any more.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last shown, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether the key works at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| now < at) && self.revoked_at.is_none_or(|at| now < at)
+    }
+
+    /// Who bears the key.
+    pub fn principal(&self) -> Principal {
+        Principal { name: format!("key:{}", self.id), access: self.access.clone() }
+    }
+
+    /// The key as it is shown; never its secret or the hash of it.
+    pub fn to_json(&self) -> Value {
+        let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let (tenant, scope) = match &self.access {
+            Access::Operator => (None, "operator"),
+            Access::Tenant { tenant, permission } => (Some(tenant.as_str()), permission.as_str()),
+        };
+        json!({
+            "id": self.id.as_str(),
+            "name": self.name,
+            "tenant_id": tenant,
+            "scope": scope,
+            "created_at": self.created_at.to_string(),
+            "expires_at": moment(self.expires_at),
+            "revoked_at": moment(self.revoked_at),
+            "last_used_at": moment(self.last_used_at),
+        })
+    }
+}
+
+/// Reads what people call a key: 1 to [`MAX_KEY_NAME_CHARS`] characters, none of them a control character.
+///
+/// # Errors
+/// The rule.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let fits = (1..=MAX_KEY_NAME_CHARS).contains(&name.chars().count());
+    if fits && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("a key's name has 1 to {MAX_KEY_NAME_CHARS} characters, none of them a control character"))
+}
+
+/// What a key's bearer shows: `cs_<id>_<secret>`. It is printed once, when the key is made, and kept nowhere.
+pub struct Token {
+    id: KeyId,
+    secret: [u8; SECRET_BYTES],
+}
+
+/// Octets of a key's secret.
+pub const SECRET_BYTES: usize = 32;
+
+const PREFIX: &str = "cs_";
+
+impl Token {
+    /// The token of the key `id`, whose secret was drawn at random.
+    pub fn new(id: KeyId, secret: [u8; SECRET_BYTES]) -> Self {
+        Self { id, secret }
+    }
+
+    /// The key that the token belongs to.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// What the store keeps of the secret. A fast hash is enough, because 256 random bits cannot be guessed.
+    pub fn secret_hash(&self) -> SecretHash {
+        SecretHash(hex::encode(Sha256::digest(self.secret)))
+    }
+
+    /// The token as its bearer writes it.
+    pub fn reveal(&self) -> String {
+        format!("{PREFIX}{}_{}", self.id, URL_SAFE_NO_PAD.encode(self.secret))
+    }
+}
+
+impl FromStr for Token {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (id, secret) = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(())?;
+        let id = id.parse().map_err(|_: String| ())?;
+        let secret = URL_SAFE_NO_PAD.decode(secret).map_err(|_: base64::DecodeError| ())?;
+        Ok(Self { id, secret: secret.try_into().map_err(|_: Vec<u8>| ())? })
+    }
+}
+
+/// The SHA-256 of a secret, in lower-case hexadecimal digits.
+#[derive(Debug, Clone)]
+pub struct SecretHash(String);
+
+impl SecretHash {
+    /// A hash as it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The hash as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Takes the same time wherever two hashes differ.
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for SecretHash {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_back_and_nothing_else_is() {
+        let id = KeyId::new(Uuid::from_u128(7));
+        let token = Token::new(id.clone(), [9; SECRET_BYTES]);
+        let text = token.reveal();
+        let read: Token = text.parse().unwrap();
+        assert_eq!((read.id(), read.secret_hash()), (&id, token.secret_hash()));
+        let short = text.trim_end_matches(|_| true);
+        for wrong in [
+            "",
+            "cs_",
+            "Bearer",
+            short,
+            &text.replace("cs_", "sk_"),
+            &format!("{text}A"),
+            &text.to_uppercase(),
+        ] {
+            assert!(wrong.parse::<Token>().is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn a_key_is_shown_without_its_secret() {
+        let token = Token::new(KeyId::new(Uuid::from_u128(7)), [9; SECRET_BYTES]);
+        let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+        let key = ApiKey {
+            id: token.id().clone(),
+            name: "ci".to_owned(),
+            access: Access::Operator,
+            secret_hash: token.secret_hash(),
+            created_at: now,
+            expires_at: Some(now.saturating_add_micros(1)),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        assert!(!key.to_json().to_string().contains(token.secret_hash().as_str()));
+        assert!(key.works(now) && !key.works(now.saturating_add_micros(1)));
+        let revoked = ApiKey { revoked_at: Some(now), ..key };
+        assert!(!revoked.works(now));
+    }
+}

@@ -1,0 +1,139 @@
+//! API keys: create, list, rotate, revoke, and find out who bears one.
+
+use super::Service;
+use crate::access::{Access, Caller, Principal};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::key::{ApiKey, KeyId, Token, check_name};
+use crate::limits::KEY_USE_RESOLUTION_MICROS;
+use crate::page::{Gathering, Page, PageRequest, bad_token};
+use crate::ports::KeyQuery;
+use crate::tenant::TenantId;
+
+/// A key that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRequest {
+    /// What people are to call it.
+    pub name: String,
+    /// What it is to let its bearer do.
+    pub access: Access,
+    /// When it is to cease to work; none for never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key that was just made, with the token that is shown this once.
+pub struct NewKey {
+    /// The key.
+    pub key: ApiKey,
+    /// What its bearer shows.
+    pub token: Token,
+}
+
+impl Service {
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Invalid`] for the name or the expiry, [`Error::TenantNotFound`], and the
+    /// store's.
+    pub async fn create_key(&self, caller: &Caller, request: KeyRequest) -> Result<NewKey, Error> {
+        caller.authorized_operator()?;
+        let now = self.clock.now();
+        check_name(&request.name).map_err(|rule| vec![Fault::new("/name", rule)])?;
+        if request.expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::Invalid(vec![Fault::new("/expires_at", "expires_at lies in the past")]));
+        }
+        let new = self.draw(request, now)?;
+        self.ports.directory.add_key(&new.key, None).await?;
+        Ok(new)
+    }
+
+    /// Makes a key like `id`, which ceases to work at `ends_at`, or now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::KeyNotFound`] for a key that does not work any more, [`Error::Invalid`] for an
+    /// end in the past, and the store's.
+    pub async fn rotate_key(
+        &self,
+        caller: &Caller,
+        id: &KeyId,
+        ends_at: Option<Timestamp>,
+    ) -> Result<NewKey, Error> {
+        caller.authorized_operator()?;
+        let now = self.clock.now();
+        if ends_at.is_some_and(|at| at <= now) {
+            return Err(Error::Invalid(vec![Fault::new("/ends_at", "the end lies in the past")]));
+        }
+        let old = self.ports.directory.key(id).await?.filter(|key| key.works(now));
+        let old = old.ok_or_else(|| Error::KeyNotFound(id.clone()))?;
+        let request = KeyRequest { name: old.name, access: old.access, expires_at: old.expires_at };
+        let new = self.draw(request, now)?;
+        self.ports.directory.add_key(&new.key, Some((id, ends_at.unwrap_or(now)))).await?;
+        Ok(new)
+    }
+
+    /// A page of keys, oldest first: those of `tenant`, or all, operators' too.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::BadParameter`] for the limit or the token, and the store's.
+    pub async fn list_keys(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantId>,
+        request: &PageRequest,
+    ) -> Result<Page<ApiKey>, Error> {
+        caller.authorized_operator()?;
+        let list = format!("keys of {}", tenant.map_or("all", TenantId::as_str));
+        let after = request.cursor(&list)?.map(|text| text.parse().map_err(|_: String| bad_token()));
+        let limit = request.limit()?;
+        let query = KeyQuery { tenant: tenant.cloned(), after: after.transpose()?, limit: limit + 1 };
+        let found = self.ports.directory.keys(&query).await?;
+        Ok(Page::of(&list, Gathering::whole(found, limit), |key| key.id.to_string()))
+    }
+
+    /// Ends a key now. One that has ended already stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::KeyNotFound`], and the store's.
+    pub async fn revoke_key(&self, caller: &Caller, id: &KeyId) -> Result<(), Error> {
+        caller.authorized_operator()?;
+        if !self.ports.directory.end_key(id, self.clock.now()).await? {
+            return Err(Error::KeyNotFound(id.clone()));
+        }
+        Ok(())
+    }
+
+    /// Who bears the token.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for every token that is not that of a key that works, whatever is wrong with it; and
+    /// the store's.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, Error> {
+        let token: Token = token.parse().map_err(|()| Error::Unauthenticated)?;
+        let now = self.clock.now();
+        let key = self.ports.directory.key(token.id()).await?.ok_or(Error::Unauthenticated)?;
+        if key.secret_hash != token.secret_hash() || !key.works(now) {
+            return Err(Error::Unauthenticated);
+        }
+        let known_since = now.saturating_add_micros(-KEY_USE_RESOLUTION_MICROS);
+        if key.last_used_at.is_none_or(|at| at <= known_since) {
+            self.ports.directory.key_used(&key.id, now).await?;
+        }
+        Ok(key.principal())
+    }
+
+    fn draw(&self, request: KeyRequest, now: Timestamp) -> Result<NewKey, Error> {
+        let token = Token::new(KeyId::new(self.ids.uuid()), self.ids.secret()?);
+        let key = ApiKey {
+            id: token.id().clone(),
+            name: request.name,
+            access: request.access,
+            secret_hash: token.secret_hash(),
+            created_at: now,
+            expires_at: request.expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        Ok(NewKey { key, token })
+    }
+}
