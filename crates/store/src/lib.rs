@@ -1,7 +1,7 @@
 //! Where contexts are kept: [`open`] gives the ports of `context-domain` over the store that a URL names.
 //!
 //! There is one store so far, the embedded one: a folder with SQLite files, shared by any number of processes on
-//! one machine. `control.db` knows the tenants; each tenant has a file of its own under `tenants/`, so that no
+//! one machine. `control.db` knows the tenants and the keys; each tenant has a file of its own under `tenants/`, so that no
 //! statement can reach another tenant's rows, and one damaged file leaves the others working.
 
 mod sqlite;

@@ -11,6 +11,7 @@ use context_domain::id::RandomIds;
 use context_domain::page::PageRequest;
 use context_domain::patch::Patch;
 use context_domain::ports::Subtree;
+use context_domain::search::Search;
 use context_domain::service::{Condition, Effect, Service, WriteOptions};
 use context_domain::tree::{Address, Scope};
 use context_store::StoreUrl;
@@ -123,7 +124,7 @@ async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers() {
             (answer.effect, &answer.etag, &answer.context)
                 == (Effect::Created, &answers[0].etag, &answers[0].context)
         }));
-        let page = service.list(&caller(), &PageRequest::default()).await.unwrap();
+        let page = service.list(&caller(), &Search::default(), &PageRequest::default()).await.unwrap();
         assert_eq!(page.items.len(), round + 2);
     }
 }
@@ -180,7 +181,7 @@ async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan() {
             other => panic!("{other:?}"),
         }
         assert!(subtree == Subtree::Remove || !removed, "a refused cascade took the child along");
-        let page = service.list(&caller(), &PageRequest::default()).await.unwrap();
+        let page = service.list(&caller(), &Search::default(), &PageRequest::default()).await.unwrap();
         for context in &page.items {
             let address = Address::Id(context.id.clone());
             assert!(service.get(&caller(), &address).await.is_ok(), "{} is an orphan", context.id);
@@ -210,4 +211,31 @@ async fn an_abandoned_write_is_whole_or_not_there() {
     service.patch(&caller(), &address, patch(json!({"last": 1})), WriteOptions::default()).await.unwrap();
     let changes = service.changes(&caller(), None, &PageRequest::default()).await.unwrap();
     assert_eq!(changes.items[0].content["context_data"]["last"], 1);
+}
+
+#[tokio::test]
+async fn pages_of_large_contexts_end_early_and_go_on() {
+    let (_folder, service) = service().await;
+    for n in 0..11 {
+        let key = n.to_string();
+        let data = body(json!({"n": n, "text": "x".repeat(1_000_000)}));
+        service.put(&caller(), &at([Some(&key), None, None]), data, WriteOptions::default()).await.unwrap();
+    }
+    let mut request = PageRequest { limit: Some(200), token: None };
+    let (mut sizes, mut seen) = (Vec::new(), Vec::new());
+    loop {
+        let page = service.children(&caller(), &Scope::global(), &request).await.unwrap();
+        sizes.push(page.items.len());
+        seen.extend(page.items.into_iter().map(|context| context.content.context_data["n"].clone()));
+        request.token = page.next_page_token;
+        if request.token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [9, 2], "a page ends behind the item that brings it to 8 MiB");
+    seen.sort_by_key(Value::as_u64);
+    assert_eq!(Value::from(seen), json!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
+    let changes =
+        service.changes(&caller(), None, &PageRequest { limit: Some(200), token: None }).await.unwrap();
+    assert!(changes.items.len() < 11 && changes.next_page_token.is_some());
 }

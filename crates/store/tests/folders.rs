@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use context_domain::clock::SystemClock;
 use context_domain::context::Context;
@@ -204,6 +206,47 @@ async fn files_that_a_drop_left_behind_go_at_the_next_opening() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_cannot_be_made_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let ports = folder.open().await;
+    let control = Connection::open(folder.control()).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON tenants BEGIN SELECT RAISE(ABORT, 'no'); END";
+    control.execute_batch(refuse).unwrap();
+    let new = NewTenant::new("t".parse().unwrap(), &SystemClock, &RandomIds);
+    assert!(ports.directory.create(&new).await.is_err());
+    assert_eq!(folder.files().len(), 1);
+    control.execute_batch("DROP TRIGGER refuse").unwrap();
+    assert!(ports.directory.create(&new).await.unwrap());
+}
+
+/// Another process holds one tenant's lock: those who want to write it wait in one line, not on every thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_that_wait_leave_room_for_other_tenants() {
+    let folder = Folder::new();
+    let ports = folder.open().await;
+    let (held, other) = (make(&ports, "held").await, make(&ports, "other").await);
+    let file = Connection::open(folder.file(&held)).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writers: Vec<_> = (0..64)
+        .map(|_| {
+            let (directory, id) = (ports.directory.clone(), held.id.clone());
+            tokio::spawn(async move { directory.remove(&id).await.unwrap() })
+        })
+        .collect();
+    // Time for the writers to come to where they wait.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let reads = async { (global(&ports, &other.id).await, global(&ports, &held.id).await) };
+    let (of_other, of_held) = tokio::time::timeout(Duration::from_secs(10), reads).await.unwrap();
+    assert!(of_other.is_ok() && of_held.is_ok(), "readers wait for no writer");
+    file.execute_batch("ROLLBACK").unwrap();
+    let mut removed = 0;
+    for writer in writers {
+        removed += usize::from(writer.await.unwrap());
+    }
+    assert_eq!(removed, 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_unwell_and_never_skipped() {
     let folder = Folder::new();
     let ports = folder.open().await;
@@ -211,7 +254,7 @@ async fn what_cannot_be_read_is_unwell_and_never_skipped() {
     let file = folder.file(&ports.directory.get(&tenant).await.unwrap().unwrap());
     let run = |sql: &str| Connection::open(&file).unwrap().execute_batch(sql).unwrap();
     let query = ContextQuery {
-        list: ContextList::All { after: None },
+        list: ContextList::Matching { search: Box::default(), after: None },
         live_at: context_domain::clock::Clock::now(&SystemClock),
         limit: 9,
     };
@@ -223,8 +266,11 @@ async fn what_cannot_be_read_is_unwell_and_never_skipped() {
         ("version", "99999999999"),
         ("created_at", "9223372036854775807"),
         ("id", "'secret'"),
+        ("tenant_id", "'secret'"),
     ] {
-        run(&format!("CREATE TABLE kept AS SELECT * FROM contexts; UPDATE contexts SET {column} = {value}"));
+        run(&format!(
+            "PRAGMA ignore_check_constraints = ON; CREATE TABLE kept AS SELECT * FROM contexts; UPDATE contexts SET {column} = {value}"
+        ));
         for result in [
             global(&ports, &tenant).await.map(|_| ()),
             ports.contexts.page(&tenant, &query).await.map(|_| ()),
@@ -251,8 +297,10 @@ async fn the_tables_hold_the_rules_by_themselves() {
     let ports = folder.open().await;
     let tenant = ports.directory.get(&"default".parse().unwrap()).await.unwrap().unwrap();
     let file = Connection::open(folder.file(&tenant)).unwrap();
-    let mode: String = file.query_row("PRAGMA journal_mode", (), |row| row.get(0)).unwrap();
-    assert_eq!(mode, "wal");
+    for file in [&file, &Connection::open(folder.control()).unwrap()] {
+        let mode: String = file.query_row("PRAGMA journal_mode", (), |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
     let global: String = file.query_row("SELECT id FROM contexts", (), |row| row.get(0)).unwrap();
     let insert = |id: &str, tenant: &str, level: &str, parent: &str, key: &str| {
         let sql = format!(
@@ -278,7 +326,53 @@ async fn the_tables_hold_the_rules_by_themselves() {
     ] {
         assert!(insert("3", tenant, level, parent, key).is_err(), "{tenant} {level} {parent} {key}");
     }
+    let expire = |id: &str| file.execute(&format!("UPDATE contexts SET expires_at = 1 WHERE id = {id}"), ());
+    assert!(expire("'1'").is_ok() && expire(&global).is_err(), "the global node never expires");
     file.execute(&format!("DELETE FROM contexts WHERE id = {global}"), ()).unwrap();
     let left: i64 = file.query_row("SELECT count(*) FROM contexts", (), |row| row.get(0)).unwrap();
     assert_eq!(left, 1, "the key to the parent cascades, as a backstop");
+}
+
+/// Overwrites the page at which an index of the tenant's file begins.
+fn damage_an_index(folder: &Folder, tenant: &Tenant) {
+    let connection = Connection::open(folder.file(tenant)).unwrap();
+    let page: u32 = connection
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_contexts_2'",
+            (),
+            |row| row.get(0),
+        )
+        .unwrap();
+    let size: u32 = connection.query_row("PRAGMA page_size", (), |row| row.get(0)).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    drop(connection);
+    let mut file = fs::OpenOptions::new().write(true).open(folder.file(tenant)).unwrap();
+    file.seek(SeekFrom::Start(u64::from(page - 1) * u64::from(size))).unwrap();
+    file.write_all(&vec![0xA5; usize::try_from(size).unwrap()]).unwrap();
+}
+
+#[tokio::test]
+async fn damage_inside_a_file_is_found_by_reading_it_through_or_by_the_call_that_meets_it() {
+    let folder = Folder::new();
+    let tenant = make(&folder.open().await, "t").await;
+    let whole = fs::read(folder.file(&tenant)).unwrap();
+    damage_an_index(&folder, &tenant);
+    let ports = folder.open().await;
+    let inspected = ports.upkeep.inspect().await;
+    assert!(
+        inspected.iter().any(|check| check.name == "tenant t" && check.problem.is_some()),
+        "{inspected:?}"
+    );
+
+    let ports = folder.open().await;
+    assert_eq!(problem(&ports, "tenant t").await, None, "a quick look does not read the index");
+    let scope = Scope::from_keys([Some("web"), None, None]).unwrap();
+    unwell(ports.contexts.chain(&tenant.id, &Address::Scope(scope)).await);
+    assert!(problem(&ports, "tenant t").await.is_some(), "the call's finding is remembered");
+    assert_eq!(problem(&ports, "tenant default").await, None);
+    drop(ports);
+
+    fs::write(folder.file(&tenant), whole).unwrap();
+    let ports = folder.open().await;
+    assert_eq!(ports.upkeep.inspect().await.iter().find(|check| check.problem.is_some()), None);
 }

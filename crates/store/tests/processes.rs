@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
@@ -45,44 +45,48 @@ struct Worker {
     until: Instant,
 }
 
-/// What the tests start as processes of their own, each in a role; without one, a test of a single writer.
-#[test]
-fn role() {
-    match env::var("STORE_ROLE") {
-        Ok(role) => play(&role),
-        Err(_) => one_writer_loses_nothing(),
+/// Where the other tests start this one with a role, it is a process at work in their folder; else it lets one of
+/// each role work in a folder of its own for a moment, and looks at what they did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_does_its_work() {
+    if let Ok(role) = env::var("STORE_ROLE") {
+        let (folder, log) = (env::var("STORE_FOLDER").unwrap(), env::var("STORE_LOG").unwrap());
+        let time = Duration::from_millis(number("STORE_MILLIS", 0));
+        return Worker::new(Path::new(&folder), Path::new(&log), time).await.play(&role).await;
     }
-}
-
-fn one_writer_loses_nothing() {
-    let mut processes = Processes::new();
-    processes.start("writer", Duration::from_millis(100));
-    processes.wait();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let found = runtime.block_on(processes.check());
-    assert!(!found.inserted.is_empty() && found.inserted.len() == found.versions.len());
-}
-
-fn play(role: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let folder = env::var("STORE_FOLDER").unwrap();
-        let log = env::var("STORE_LOG").unwrap();
-        let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let until = Instant::now() + Duration::from_millis(number("STORE_MILLIS", 0));
-        let ports = open(Path::new(&folder)).await;
-        let (stable, volatile) = (tenant("default"), tenant("volatile"));
-        let mut worker = Worker { ports, stable, volatile, log, until };
-        match role {
-            "writer" => worker.write().await,
-            "reader" => worker.read().await,
-            "dropper" => worker.drop_and_make().await,
-            other => panic!("no role {other}"),
-        }
-    });
+    let mut here = Processes::new();
+    let time = Duration::from_millis(300);
+    let mut workers = Vec::new();
+    for role in ["writer", "reader", "dropper"] {
+        let mut worker = Worker::new(&here.store(), &here.next_log(), time).await;
+        workers.push(tokio::spawn(async move { worker.play(role).await }));
+    }
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    let found = here.check().await;
+    assert!(!found.versions.is_empty() && found.versions.len() == found.inserted.len());
+    assert!(found.reads > 0 && !found.dropped.is_empty());
+    here.check_files();
 }
 
 impl Worker {
+    async fn new(folder: &Path, log: &Path, time: Duration) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let until = Instant::now() + time;
+        let (stable, volatile) = (tenant("default"), tenant("volatile"));
+        Self { ports: open(folder).await, stable, volatile, log, until }
+    }
+
+    async fn play(&mut self, role: &str) {
+        match role {
+            "writer" => self.write().await,
+            "reader" => self.read().await,
+            "dropper" => self.drop_and_make().await,
+            other => panic!("no role {other}"),
+        }
+    }
+
     /// One line of the log, which is there as soon as this returns, whatever becomes of the process.
     fn log(&mut self, line: &str) {
         self.log.write_all(format!("{line}\n").as_bytes()).unwrap();
@@ -128,11 +132,7 @@ impl Worker {
             let now = global(&self.ports, &self.stable).await.unwrap().version;
             assert!(now >= version, "the version went back from {version} to {now}");
             version = now;
-            let query = ContextQuery {
-                list: ContextList::All { after: None },
-                live_at: SystemClock.now(),
-                limit: 50,
-            };
+            let query = ContextQuery { list: every(None), live_at: SystemClock.now(), limit: 50 };
             self.ports.contexts.page(&self.stable, &query).await.unwrap();
             let changes = ChangeQuery { context: None, before: None, limit: 50 };
             self.ports.contexts.changes(&self.stable, &changes).await.unwrap();
@@ -230,13 +230,21 @@ impl Processes {
         Self { folder: TempDir::new().unwrap(), running: Vec::new(), started: 0 }
     }
 
-    fn start(&mut self, role: &str, time: Duration) {
-        let log = self.folder.path().join(format!("{}.log", self.started));
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    fn next_log(&mut self) -> PathBuf {
         self.started += 1;
+        self.folder.path().join(format!("{}.log", self.started - 1))
+    }
+
+    fn start(&mut self, role: &str, time: Duration) {
+        let log = self.next_log();
         let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "role", "--nocapture", "--quiet"])
+            .args(["--exact", "each_role_does_its_work", "--nocapture", "--quiet"])
             .env("STORE_ROLE", role)
-            .env("STORE_FOLDER", self.folder.path().join("store"))
+            .env("STORE_FOLDER", self.store())
             .env("STORE_LOG", log)
             .env("STORE_MILLIS", time.as_millis().to_string())
             .stdout(std::process::Stdio::null())
@@ -290,7 +298,7 @@ impl Processes {
 
     /// Compares what is there with what was acknowledged; the present ids of the tenant `volatile` last.
     async fn check(&self) -> Acknowledged {
-        let ports = open(&self.folder.path().join("store")).await;
+        let ports = open(&self.store()).await;
         let mut found = self.acknowledged();
         found.versions.sort_unstable();
         assert!(found.versions.windows(2).all(|pair| pair[0] < pair[1]), "two writes made the same version");
@@ -325,7 +333,7 @@ impl Processes {
 
     /// Every file is whole by SQLite's own judgement, and none is left of what was dropped.
     fn check_files(&self) {
-        let store = self.folder.path().join("store");
+        let store = self.store();
         let mut files = vec![store.join("control.db")];
         let tenants = fs::read_dir(store.join("tenants")).unwrap().map(|entry| entry.unwrap().path());
         files.extend(tenants.filter(|path| path.extension().is_some_and(|suffix| suffix == "db")));
@@ -344,13 +352,17 @@ impl Processes {
     }
 }
 
+/// The list of all contexts.
+fn every(after: Option<ContextId>) -> ContextList {
+    ContextList::Matching { search: Box::default(), after }
+}
+
 /// The ids of all contexts.
 async fn all(ports: &Ports, tenant: &TenantId) -> Result<HashSet<ContextId>, Error> {
     let mut found = HashSet::new();
     let mut after = None;
     loop {
-        let query =
-            ContextQuery { list: ContextList::All { after }, live_at: SystemClock.now(), limit: 1_000 };
+        let query = ContextQuery { list: every(after), live_at: SystemClock.now(), limit: 1_000 };
         let page = ports.contexts.page(tenant, &query).await?;
         after = page.last().map(|context| context.id.clone());
         if after.is_none() {

@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row};
 use super::changes::{self, Entry, Recorder};
 use super::contexts;
 use super::failure::Failure;
+use super::index;
 use super::rows;
 use super::tenant_file::Ending;
 
@@ -159,11 +160,13 @@ impl Writing<'_> {
             version: 0,
         };
         rows::insert(self.connection, &context)?;
+        index::enter(self.connection, &context)?;
         Ok(context.id)
     }
 
     fn create(&self, context: Context, operation: Operation) -> Result<Outcome, Failure> {
         rows::insert(self.connection, &context)?;
+        index::enter(self.connection, &context)?;
         self.done(context, operation)
     }
 
@@ -178,6 +181,7 @@ impl Writing<'_> {
         }
         let context = Context { place: current.place.clone(), ..context.clone() };
         rows::update(self.connection, &context)?;
+        index::enter(self.connection, &context)?;
         self.done(context, operation)
     }
 
@@ -242,6 +246,7 @@ impl Writing<'_> {
             content: None,
             idempotency: self.commit.idempotency.as_ref().filter(|_| addressed),
         })?;
+        index::remove(self.connection, &node.id)?;
         rows::write(self.connection, "DELETE FROM contexts WHERE id = ?1", [node.id.as_str()])?;
         Ok(())
     }

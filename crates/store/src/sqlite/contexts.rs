@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::rows::{self, context_columns};
-use super::{Store, changes, commit};
+use super::{Store, changes, commit, search};
 
 #[async_trait]
 impl Contexts for Store {
@@ -53,13 +53,14 @@ impl Contexts for Store {
 }
 
 /// Holds where the context `c` and its ancestors have not expired at `:at`.
-macro_rules! live {
+macro_rules! is_live {
     () => {
         "(c.expires_at IS NULL OR c.expires_at > :at)
          AND (above1.expires_at IS NULL OR above1.expires_at > :at)
          AND (above2.expires_at IS NULL OR above2.expires_at > :at)"
     };
 }
+pub(super) use is_live;
 
 /// The context `c` with the ancestors that may expire: two at the most, because the global node never does.
 macro_rules! with_ancestors {
@@ -69,6 +70,7 @@ macro_rules! with_ancestors {
          LEFT JOIN contexts above2 ON above2.id = above1.parent_id"
     };
 }
+pub(super) use with_ancestors;
 
 /// The context of that id, if neither it nor an ancestor has expired at `at`.
 pub(super) fn live(
@@ -83,7 +85,7 @@ pub(super) fn live(
         " FROM ",
         with_ancestors!(),
         " WHERE c.id = :id AND ",
-        live!()
+        is_live!()
     );
     let parameters = rusqlite::named_params! {":id": id.as_str(), ":at": at.as_micros()};
     rows::one(connection, sql, parameters, |row| rows::context(row, tenant))
@@ -155,39 +157,28 @@ fn parent_of(context: &Context) -> Option<ContextId> {
 }
 
 fn page(connection: &Connection, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Failure> {
-    let all = concat!(
-        "SELECT ",
-        context_columns!(),
-        " FROM ",
-        with_ancestors!(),
-        " WHERE c.id > :after AND ",
-        live!(),
-        " ORDER BY c.id LIMIT :limit"
-    );
-    let children = concat!(
-        "SELECT ",
-        context_columns!(),
-        " FROM ",
-        with_ancestors!(),
-        " WHERE c.parent_id = :parent AND c.node_key > :after AND ",
-        live!(),
-        " ORDER BY c.node_key LIMIT :limit"
-    );
-    let (at, limit) = (query.live_at.as_micros(), rows::limit(query.limit));
-    let read = |row: &rusqlite::Row<'_>| rows::context(row, tenant);
-    // Every id and every key comes after the empty text.
     match &query.list {
-        ContextList::All { after } => {
-            let after = after.as_ref().map_or("", ContextId::as_str);
-            let parameters = rusqlite::named_params! {":after": after, ":at": at, ":limit": limit};
-            rows::all(connection, all, parameters, read)
+        ContextList::Matching { search, after } => {
+            search::page(connection, tenant, query, (search, after.as_ref()))
         }
         ContextList::Children { parent, after } => {
-            let after = after.as_deref().unwrap_or("");
+            let sql = concat!(
+                "SELECT ",
+                context_columns!(),
+                " FROM ",
+                with_ancestors!(),
+                " WHERE c.parent_id = :parent AND c.node_key > :after AND ",
+                is_live!(),
+                " ORDER BY c.node_key LIMIT :limit"
+            );
             let parameters = rusqlite::named_params! {
-                ":parent": parent.as_str(), ":after": after, ":at": at, ":limit": limit
+                ":parent": parent.as_str(),
+                // Every key comes after the empty text.
+                ":after": after.as_deref().unwrap_or(""),
+                ":at": query.live_at.as_micros(),
+                ":limit": rows::limit(query.limit),
             };
-            rows::all(connection, children, parameters, read)
+            rows::all(connection, sql, parameters, |row| rows::context(row, tenant))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `control.db`: which tenants there are, and which generation of each.
+//! `control.db`: which tenants there are, which generation of each, and the keys to them.
 
 use std::path::PathBuf;
 
@@ -112,7 +112,7 @@ pub(super) fn insert(connection: &Connection, tenant: &Tenant) -> Result<(), Fai
     Ok(())
 }
 
-/// Removes this generation of a tenant; false if it is not there.
+/// Removes this generation of a tenant, and with its row, as the table has it, its keys; false if it is not there.
 pub(super) fn delete(connection: &Connection, id: &TenantId, generation: &str) -> Result<bool, Failure> {
     let removed = rows::write(
         connection,

@@ -1,5 +1,6 @@
 //! The files of the store's folder: `control.db`, and those of the tenants that were used last, kept open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use context_domain::clock::Clock;
 use context_domain::error::Error;
 use context_domain::id::IdSource;
-use context_domain::tenant::{NewTenant, TenantId};
+use context_domain::tenant::{Generation, NewTenant, TenantId};
 use lru::LruCache;
 
 use super::control::{self, Control};
@@ -28,6 +29,8 @@ pub(super) struct Files {
     /// The folder of the tenants' files.
     pub(super) tenants: PathBuf,
     open: Mutex<LruCache<TenantId, Arc<TenantFile>>>,
+    /// The generations whose files calls found damaged.
+    suspects: Mutex<HashSet<Generation>>,
 }
 
 impl Files {
@@ -42,7 +45,8 @@ impl Files {
         let control = directory::make(&tenants, &NewTenant::new(id, clock, ids), |make| {
             Control::open(folder.join("control.db"), |connection| make(connection))
         })?;
-        let files = Self { control, tenants, open: Mutex::new(LruCache::unbounded()) };
+        let files =
+            Self { control, tenants, open: Mutex::new(LruCache::unbounded()), suspects: Mutex::default() };
         files.finish_drops()?;
         Ok(files)
     }
@@ -76,6 +80,30 @@ impl Files {
             Met::Nothing => self.forget(file),
         }
         Ok(None)
+    }
+
+    /// The failure of a call on a tenant. Whose file was found damaged is suspect until it was read through.
+    pub(super) fn unwell(&self, file: &TenantFile, failure: Failure) -> Error {
+        let error = failure.in_tenant(&file.id);
+        if matches!(error, Error::TenantUnwell { .. }) {
+            self.suspects().insert(file.generation.clone());
+        }
+        error
+    }
+
+    /// Whether a call found the file damaged.
+    pub(super) fn is_suspect(&self, file: &TenantFile) -> bool {
+        self.suspects().contains(&file.generation)
+    }
+
+    /// The file was read through, and is whole.
+    pub(super) fn trust(&self, file: &TenantFile) {
+        self.suspects().remove(&file.generation);
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, HashSet<Generation>> {
+        // The set is whole between any two statements that hold the lock.
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a file open, unless another call was faster.

@@ -11,9 +11,13 @@ mod control;
 mod directory;
 mod failure;
 mod files;
+mod index;
+mod keys;
 mod rows;
 mod schema;
+mod search;
 mod tenant_file;
+mod terms;
 mod upkeep;
 
 use std::path::Path;
@@ -93,7 +97,7 @@ impl Store {
             let work = Arc::clone(&work);
             let met = self.blocking(turn, move |files| {
                 let met = file.transact(&files.control, behavior, |connection| work(connection));
-                files.leave_the_dead(&file, met).map_err(|failure| failure.in_tenant(&file.id))
+                files.leave_the_dead(&file, met).map_err(|failure| files.unwell(&file, failure))
             });
             if let Some(value) = met.await? {
                 return Ok(value);

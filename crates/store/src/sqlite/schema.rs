@@ -6,13 +6,19 @@ use context_domain::tenant::TenantId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::failure::Failure;
+use super::index;
 
 /// A kind of file: its mark, and what made it what it is, revision by revision.
 pub(super) struct Schema {
     application_id: i32,
     /// In order, each with the `user_version` that it makes. `{tenant}` stands for the tenant's id.
     revisions: &'static [(u32, &'static str)],
+    /// Fills tables from what stands in others, each after the revision of that number.
+    fills: &'static [(u32, Fill)],
 }
+
+/// What SQL alone cannot do on the way to a revision.
+type Fill = fn(&Connection, &TenantId) -> Result<(), Failure>;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +34,48 @@ pub(super) enum Found {
 /// `control.db`. The mark reads `CtxC`.
 pub(super) const CONTROL: Schema = Schema {
     application_id: 0x4374_7843,
-    revisions: &[(
-        1,
-        "
+    revisions: &[
+        (
+            1,
+            "
         CREATE TABLE tenants (
             id         TEXT    NOT NULL PRIMARY KEY,
             generation TEXT    NOT NULL UNIQUE,
             created_at INTEGER NOT NULL
         ) STRICT;
     ",
-    )],
+        ),
+        // A tenant's keys go in the moment its row goes, so that one made again under the id is not open to them. An
+        // operator's key has neither tenant nor permission.
+        (
+            2,
+            "
+        CREATE TABLE api_keys (
+            id           TEXT    NOT NULL PRIMARY KEY,
+            name         TEXT    NOT NULL,
+            tenant_id    TEXT    REFERENCES tenants (id) ON DELETE CASCADE,
+            permission   TEXT    CHECK (permission IN ('read', 'write', 'admin')),
+            secret_hash  TEXT    NOT NULL,
+            created_at   INTEGER NOT NULL,
+            expires_at   INTEGER,
+            revoked_at   INTEGER,
+            last_used_at INTEGER,
+            CHECK ((tenant_id IS NULL) = (permission IS NULL))
+        ) STRICT;
+        CREATE INDEX api_keys_tenant ON api_keys (tenant_id, id);
+    ",
+        ),
+    ],
+    fills: &[],
 };
 
 /// A tenant's file. The mark reads `CtxT`. Times are microseconds since 1970; what is JSON is kept as compact text.
 pub(super) const TENANT: Schema = Schema {
     application_id: 0x4374_7854,
-    revisions: &[(
-        1,
-        "
+    revisions: &[
+        (
+            1,
+            "
         CREATE TABLE meta (
             only       INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
             tenant_id  TEXT    NOT NULL CHECK (tenant_id = '{tenant}'),
@@ -103,7 +133,25 @@ pub(super) const TENANT: Schema = Schema {
         CREATE UNIQUE INDEX context_changes_idempotency
             ON context_changes (idempotency_principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
     ",
-    )],
+        ),
+        // A context's position is a number that orders as its id does, because the full-text index orders by number.
+        // The index holds no text: its terms are hashes (`terms.rs`), and it is told what to forget by position.
+        (
+            2,
+            "
+        CREATE TABLE context_index (
+            position   INTEGER NOT NULL PRIMARY KEY,
+            id         TEXT    NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE VIRTUAL TABLE context_terms USING fts5 (
+            terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+        );
+    ",
+        ),
+    ],
+    fills: &[(2, index::fill)],
 };
 
 impl Schema {
@@ -152,6 +200,12 @@ impl Schema {
             // A tenant's id holds no character that could end the text it stands in.
             let sql = sql.replace("{tenant}", tenant.map_or("", TenantId::as_str));
             transaction.execute_batch(&sql)?;
+            for (_, fill) in self.fills.iter().filter(|(after, _)| after == number) {
+                fill(
+                    transaction,
+                    tenant.ok_or_else(|| Failure::Misuse("whose file it is was not said".to_owned()))?,
+                )?;
+            }
             transaction.pragma_update(None, "user_version", number)?;
         }
         Ok(())
@@ -176,8 +230,9 @@ mod tests {
 
     const FIRST: (u32, &str) =
         (1, "CREATE TABLE t (a TEXT DEFAULT '{tenant}'); INSERT INTO t DEFAULT VALUES;");
-    const OLD: Schema = Schema { application_id: 7, revisions: &[FIRST] };
-    const NEW: Schema = Schema { application_id: 7, revisions: &[FIRST, (2, "ALTER TABLE t ADD COLUMN b;")] };
+    const OLD: Schema = Schema { application_id: 7, revisions: &[FIRST], fills: &[] };
+    const NEW: Schema =
+        Schema { application_id: 7, revisions: &[FIRST, (2, "ALTER TABLE t ADD COLUMN b;")], fills: &[] };
 
     fn of(schema: &Schema) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -204,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_newer_or_anothers_is_refused() {
         assert!(matches!(OLD.find(&of(&NEW)), Err(Failure::Damaged { .. })));
-        let other = Schema { application_id: 8, revisions: &[FIRST] };
+        let other = Schema { application_id: 8, revisions: &[FIRST], fills: &[] };
         let mut connection = of(&OLD);
         assert!(matches!(other.find(&connection), Err(Failure::Damaged { .. })));
         assert!(matches!(other.upgrade(&mut connection, None), Err(Failure::Damaged { .. })));

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::connections::{Idle, IfMissing, connect, use_wal};
 use super::control::{self, Control};
 use super::failure::Failure;
+use super::index;
 use super::rows;
 use super::schema::{Found, TENANT};
 
@@ -161,6 +162,7 @@ impl TenantFile {
             (self.id.as_str(), self.generation.as_str()),
         )?;
         rows::insert(&transaction, &new.global)?;
+        index::enter(&transaction, &new.global)?;
         transaction.commit()?;
         self.idle.give_back(connection);
         Ok(())

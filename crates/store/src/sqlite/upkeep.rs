@@ -19,10 +19,33 @@ const BATCH: usize = 500;
 #[async_trait]
 impl Upkeep for Store {
     async fn checks(&self) -> Vec<Check> {
+        self.look(Files::check_tenant).await
+    }
+
+    async fn inspect(&self) -> Vec<Check> {
+        self.look(Files::inspect_tenant).await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        self.blocking(None, |files| {
+            let answer =
+                files.control.read(|connection| rows::number(connection, "SELECT count(*) FROM tenants", ()));
+            answer.map(|_| ()).map_err(Failure::in_store)
+        })
+        .await
+    }
+}
+
+/// How one tenant is looked at; none if it is gone.
+type Look = fn(&Files, &TenantFile) -> Result<Option<()>, Failure>;
+
+impl Store {
+    /// Looks at the store, and at every tenant in the way given.
+    async fn look(&self, look: Look) -> Vec<Check> {
         let mut checks = vec![finding("store".to_owned(), self.check_control().await)];
         let mut after = String::new();
         loop {
-            match self.check_tenants(after).await {
+            match self.check_tenants(after, look).await {
                 Ok((_, found)) if found.is_empty() => return checks,
                 Ok((last, found)) => {
                     checks.extend(found);
@@ -36,17 +59,6 @@ impl Upkeep for Store {
         }
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        self.blocking(None, |files| {
-            let answer =
-                files.control.read(|connection| rows::number(connection, "SELECT count(*) FROM tenants", ()));
-            answer.map(|_| ()).map_err(Failure::in_store)
-        })
-        .await
-    }
-}
-
-impl Store {
     async fn check_control(&self) -> Result<(), Error> {
         self.blocking(None, |files| {
             // A write transaction that writes nothing tells whether the file could be written.
@@ -63,15 +75,20 @@ impl Store {
     }
 
     /// Checks the tenants behind `after`; the last of them, and the findings.
-    async fn check_tenants(&self, after: String) -> Result<(String, Vec<Check>), Error> {
+    async fn check_tenants(&self, after: String, look: Look) -> Result<(String, Vec<Check>), Error> {
         self.blocking(None, move |files| {
             let page = files.control.read(|connection| control::page(connection, &after, BATCH));
             let page = page.map_err(Failure::in_store)?;
             let last = page.last().map_or(after, |tenant| tenant.id.to_string());
             let checks = page.into_iter().filter_map(|tenant| {
                 let file = TenantFile::of(&files.tenants, tenant.id, tenant.generation);
+                // A quick look does not find the damage that a call has met.
+                let look = if files.is_suspect(&file) { Files::inspect_tenant } else { look };
                 let verdict =
-                    files.check_tenant(&file).map_err(|failure| failure.in_tenant(&file.id)).transpose()?;
+                    look(files, &file).map_err(|failure| files.unwell(&file, failure)).transpose()?;
+                if verdict.is_ok() {
+                    files.trust(&file);
+                }
                 Some(finding(format!("tenant {}", file.id), verdict))
             });
             Ok((last, checks.collect()))
@@ -120,6 +137,19 @@ impl Files {
     fn check_tenant(&self, file: &TenantFile) -> Result<Option<()>, Failure> {
         let met = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
             global_node_is_there(connection, &file.id)?;
+            Ok((Ending::RollBack, ()))
+        });
+        self.leave_the_dead(file, met)
+    }
+
+    /// The same, reading every page of the file.
+    fn inspect_tenant(&self, file: &TenantFile) -> Result<Option<()>, Failure> {
+        let met = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
+            global_node_is_there(connection, &file.id)?;
+            let verdict: String = connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(Failure::damaged("its file is damaged: restore it from a backup"));
+            }
             Ok((Ending::RollBack, ()))
         });
         self.leave_the_dead(file, met)

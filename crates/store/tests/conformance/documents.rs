@@ -18,6 +18,11 @@ async fn comes_back(world: &World, written: Content) {
     assert_eq!(read.to_json().to_string(), node.to_json().to_string());
     assert!(world.all().await.contains(&node));
     assert_eq!(world.history_of(&node.id).await[0].content.to_string(), node.to_json().to_string());
+    // The same, written over something else, and something else written over it.
+    let bare = world.replace(&node, numbered(0)).await;
+    assert_eq!(world.chain_of(&node.id).await.pop(), Some(bare.clone()));
+    let again = world.replace(&bare, written.clone()).await;
+    assert_eq!((&again.content, world.chain_of(&node.id).await.pop()), (&written, Some(again.clone())));
 }
 
 pub(crate) async fn values_come_back_identical(world: &World) {

@@ -158,7 +158,7 @@ impl World {
 
     /// Every context that is live, by id.
     pub(crate) async fn all(&self) -> Vec<Context> {
-        self.page(ContextList::All { after: None }, 1_000).await
+        self.page(every(None), 1_000).await
     }
 
     pub(crate) async fn changes(&self, query: ChangeQuery) -> Vec<Change> {
@@ -174,6 +174,11 @@ impl World {
     pub(crate) async fn history_of(&self, id: &ContextId) -> Vec<Change> {
         self.changes(ChangeQuery { context: Some(id.clone()), before: None, limit: 1_000 }).await
     }
+}
+
+/// The list of all contexts.
+pub(crate) fn every(after: Option<ContextId>) -> ContextList {
+    ContextList::Matching { search: Box::default(), after }
 }
 
 pub(crate) fn scope(keys: &[&str]) -> Scope {

@@ -15,7 +15,10 @@ mod expiry;
 mod fakes;
 mod harness;
 mod idempotency;
+mod keys;
 mod pages;
+mod random_search;
+mod search;
 mod sqlite;
 mod tenants;
 mod writes;
@@ -67,7 +70,17 @@ macro_rules! all_cases {
                 an_unknown_tenant_is_not_found, tenants_are_apart, a_tenant_made_again_starts_empty,
                 a_dropped_default_stays_dropped, an_unwell_tenant_leaves_others_working,
                 everything_is_there_after_reopening, many_tenants_at_once, a_tenant_dropped_elsewhere_is_gone,
-                a_store_opened_by_many_at_once_is_one;
+                a_tenant_made_by_many_at_once_is_one, a_store_opened_by_many_at_once_is_one;
+            keys: a_key_comes_back_identical, keys_are_listed_by_id, a_key_is_ended_once, a_key_replaces_another,
+                a_key_that_cannot_be_added_changes_nothing, the_last_use_is_noted, keys_go_with_their_tenant,
+                no_key_outlives_its_tenants_life;
+            search: each_condition_alone, all_conditions_together, words_are_unicode_words,
+                containment_is_that_of_jsonb, pages_go_on_to_the_end, order_is_that_of_ids_whatever_comes_first,
+                ids_that_come_backwards_and_forwards_between_others, expired_ones_are_not_found,
+                updates_and_deletes_leave_nothing_stale, a_write_that_was_refused_is_not_found,
+                pages_under_concurrent_inserts_miss_nothing_and_repeat_nothing, searches_without_an_answer,
+                a_filter_of_very_many_leaves;
+            random_search: random_searches_find_what_filtering_finds;
         }
     };
 }

@@ -2,7 +2,7 @@
 
 use context_domain::ports::ContextList;
 
-use crate::harness::{HOUR, World, expiring, ids, numbered};
+use crate::harness::{HOUR, World, every, expiring, ids, numbered};
 
 pub(crate) async fn all_contexts_by_id(world: &World) {
     let mut expected = vec![world.global().await.id];
@@ -14,7 +14,7 @@ pub(crate) async fn all_contexts_by_id(world: &World) {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = world.page(ContextList::All { after }, 3).await;
+        let page = world.page(every(after), 3).await;
         found.extend(ids(&page));
         after = page.last().map(|context| context.id.clone());
         if page.len() < 3 {
@@ -82,7 +82,7 @@ pub(crate) async fn what_stands_below_an_expired_one_is_hidden(world: &World) {
 }
 
 pub(crate) async fn pages_of_nothing(world: &World) {
-    assert_eq!(world.page(ContextList::All { after: Some(world.id()) }, 5).await, []);
+    assert_eq!(world.page(every(Some(world.id())), 5).await, []);
     let parent = world.global().await.id;
     assert_eq!(world.page(ContextList::Children { parent: parent.clone(), after: None }, 5).await, []);
     world.create(&["p"], numbered(1)).await;
@@ -90,5 +90,5 @@ pub(crate) async fn pages_of_nothing(world: &World) {
     assert_eq!(world.page(ContextList::Children { parent, after }, 5).await, []);
     let parent = world.id();
     assert_eq!(world.page(ContextList::Children { parent, after: None }, 5).await, []);
-    assert_eq!(world.page(ContextList::All { after: None }, 0).await, []);
+    assert_eq!(world.page(every(None), 0).await, []);
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use context_domain::error::Error;
-use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, Outcome, Subtree};
+use context_domain::ports::{ChangeQuery, ContextQuery, Outcome, Subtree};
 use context_domain::service::Ports;
 use context_domain::tenant::{NewTenant, TenantId};
 use context_domain::tree::Address;
 
-use crate::harness::{World, done, key, numbered, scope};
+use crate::harness::{World, done, every, key, numbered, scope};
 
 async fn listed(ports: &Ports) -> Vec<String> {
     let tenants = ports.directory.page(None, 1_000).await.unwrap();
@@ -51,7 +51,7 @@ pub(crate) async fn an_unknown_tenant_is_not_found(world: &World) {
     let nobody: TenantId = "nobody".parse().unwrap();
     let contexts = &world.ports.contexts;
     let global = Address::Scope(scope(&[]));
-    let query = ContextQuery { list: ContextList::All { after: None }, live_at: world.now(), limit: 5 };
+    let query = ContextQuery { list: every(None), live_at: world.now(), limit: 5 };
     let changes = ChangeQuery { context: None, before: None, limit: 5 };
     let errors = [
         contexts.chain(&nobody, &global).await.unwrap_err(),
@@ -156,6 +156,29 @@ pub(crate) async fn everything_is_there_after_reopening(world: &World) {
     assert_eq!(ports.contexts.changes(&world.tenant, &changes).await.unwrap(), world.history().await);
 }
 
+pub(crate) async fn a_tenant_made_by_many_at_once_is_one(world: &World) {
+    for round in 0..5 {
+        let id: TenantId = format!("t{round}").parse().unwrap();
+        let makers: Vec<_> = (0..8)
+            .map(|_| {
+                let directory = world.ports.directory.clone();
+                let new = NewTenant::new(id.clone(), world.clock.as_ref(), world.ids.as_ref());
+                tokio::spawn(async move {
+                    directory.create(&new).await.unwrap().then_some((new.tenant, new.global))
+                })
+            })
+            .collect();
+        let mut made = Vec::new();
+        for maker in makers {
+            made.extend(maker.await.unwrap());
+        }
+        let [(tenant, global)] = &made[..] else { panic!("{made:?}") };
+        assert_eq!(world.ports.directory.get(&id).await.unwrap().as_ref(), Some(tenant));
+        let chain = world.ports.contexts.chain(&id, &Address::Scope(scope(&[]))).await.unwrap();
+        assert_eq!(chain, std::slice::from_ref(global));
+    }
+}
+
 pub(crate) async fn many_tenants_at_once(world: &World) {
     let names: Vec<_> = (0..100).map(|n| format!("t{n:03}")).collect();
     for name in &names {
@@ -186,9 +209,9 @@ pub(crate) async fn many_tenants_at_once(world: &World) {
 }
 
 pub(crate) async fn a_store_opened_by_many_at_once_is_one(world: &World) {
-    for _ in 0..10 {
+    for _ in 0..40 {
         let fresh = world.store.elsewhere();
-        let openers: Vec<_> = (0..4)
+        let openers: Vec<_> = (0..8)
             .map(|_| {
                 let (store, clock, ids) = (Arc::clone(&fresh), world.clock.clone(), world.ids.clone());
                 tokio::spawn(async move {

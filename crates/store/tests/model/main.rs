@@ -24,6 +24,7 @@ use context_domain::id::ContextId;
 use context_domain::page::PageRequest;
 use context_domain::patch::Patch;
 use context_domain::ports::Subtree;
+use context_domain::search::Search;
 use context_domain::service::{Condition, Parents, Service, WriteOptions, Written};
 use context_domain::tree::{Address, Level, Scope};
 use context_store::StoreUrl;
@@ -335,7 +336,11 @@ impl Trial {
         let (now, caller) = (self.clock.now(), caller("reader"));
         let (mut found, mut token) = (Vec::new(), None);
         loop {
-            let page = self.service.list(&caller, &PageRequest { limit: Some(7), token }).await.unwrap();
+            let page = self
+                .service
+                .list(&caller, &Search::default(), &PageRequest { limit: Some(7), token })
+                .await
+                .unwrap();
             found.extend(page.items);
             token = page.next_page_token;
             if token.is_none() {

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use context_domain::clock::{Clock, Timestamp};
+use context_domain::error::Error;
 use context_domain::id::IdSource;
+use context_domain::key::SECRET_BYTES;
 use uuid::Uuid;
 
 /// A clock that stands still until it is moved.
@@ -40,5 +42,11 @@ impl CountedIds {
 impl IdSource for CountedIds {
     fn uuid(&self) -> Uuid {
         Uuid::from_u64_pair(0x0197_0000_0000_7000, self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error> {
+        let mut secret = [0; SECRET_BYTES];
+        secret[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+        Ok(secret)
     }
 }

@@ -1,0 +1,205 @@
+//! Terms: what a context is found by, each cut down to a hash.
+//!
+//! Two terms may have the same hash. That is harmless, because what the index finds is tested before it is shown; but
+//! the hash of a term must stay what it is, because the tenants' files hold it.
+
+use std::collections::BTreeSet;
+
+use context_domain::context::Context;
+use context_domain::search::{Search, leaves, words_of_content};
+use serde_json::{Map, Value};
+
+/// Terms that a search asks the index for at the most; whatever else it wants is left to the test.
+const MAX_ASKED: usize = 64;
+
+/// The bits of a hash that are kept, to be read as hexadecimal digits: the index holds each term of each context, so
+/// that its size, and what a write of it costs, go with their number.
+const KEPT: u64 = (1 << 40) - 1;
+
+/// The terms of a context, or those that a context must have to match.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms(BTreeSet<u64>);
+
+impl Terms {
+    /// What the index knows `context` by.
+    pub(super) fn of(context: &Context) -> Self {
+        let content = &context.content;
+        let mut terms = Self::default();
+        terms.add(Hash::of(Kind::Type).part(&content.context_type));
+        content.tags.iter().for_each(|tag| terms.add(Hash::of(Kind::Tag).part(tag)));
+        content.user_id.iter().for_each(|user| terms.add(Hash::of(Kind::User).part(user)));
+        if let Some(place) = &context.place {
+            terms.add(Hash::of(Kind::Level).part(place.level.as_str()));
+        }
+        for word in words_of_content(content) {
+            terms.add(Hash::of(Kind::Word).part(&word));
+        }
+        terms.add_document(&content.context_data);
+        terms
+    }
+
+    /// What every context that matches is known by; nothing where the index cannot tell.
+    pub(super) fn needed(search: &Search) -> Self {
+        let mut terms = Self::default();
+        search.context_type.iter().for_each(|kind| terms.add(Hash::of(Kind::Type).part(kind)));
+        search.tags.iter().for_each(|tag| terms.add(Hash::of(Kind::Tag).part(tag)));
+        search.user_id.iter().for_each(|user| terms.add(Hash::of(Kind::User).part(user)));
+        if let Some(level) = search.context_level {
+            terms.add(Hash::of(Kind::Level).part(level.as_str()));
+        }
+        search.words.iter().for_each(|word| terms.add(Hash::of(Kind::Word).part(word)));
+        search.filter.iter().for_each(|filter| terms.add_document(filter));
+        Self(terms.0.into_iter().take(MAX_ASKED).collect())
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The terms as the full-text index reads them: to keep, and to ask for a context that has all of them.
+    pub(super) fn text(&self) -> String {
+        let words: Vec<_> = self.0.iter().map(|term| format!("{term:010x}")).collect();
+        words.join(" ")
+    }
+
+    /// What a document that contains `part` must have; `part` itself has it too.
+    fn add_document(&mut self, part: &Map<String, Value>) {
+        for leaf in leaves(part) {
+            let path = leaf.path.iter().fold(Hash::of(Kind::Leaf), |hash, name| hash.part(name));
+            self.add(path.end().part(&leaf.scalar));
+        }
+        // Containers may be all that a part has: {"a": {}} has no leaf.
+        part.iter().for_each(|(name, value)| self.add_containers(value, &[], name));
+    }
+
+    /// Adds the objects and arrays in `value`, the member `name` at the end of the path `above`.
+    fn add_containers(&mut self, value: &Value, above: &[&str], name: &str) {
+        if let Value::Object(_) | Value::Array(_) = value {
+            let path = [above, &[name]].concat();
+            self.add_container(value, &path);
+        }
+    }
+
+    fn add_container(&mut self, value: &Value, path: &[&str]) {
+        let hash = |kind| path.iter().fold(Hash::of(kind), |hash, name| hash.part(name));
+        match value {
+            Value::Object(members) => {
+                self.add(hash(Kind::Object));
+                members.iter().for_each(|(name, value)| self.add_containers(value, path, name));
+            }
+            // Containment does not ask where in an array something stands, so that arrays do not lengthen the path.
+            Value::Array(elements) => {
+                self.add(hash(Kind::Array));
+                for element in elements {
+                    self.add_container(element, path);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, term: Hash) {
+        self.0.insert(term.0 & KEPT);
+    }
+}
+
+/// What a term is about: the same text may be a word, a tag and a type.
+#[derive(Clone, Copy)]
+enum Kind {
+    Array,
+    Leaf,
+    Level,
+    Object,
+    Tag,
+    Type,
+    User,
+    Word,
+}
+
+/// FNV-1a with 64 bits.
+///
+/// Source: RFC 9923, "The FNV Non-Cryptographic Hash Algorithm".
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Hash {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+
+    fn of(kind: Kind) -> Self {
+        let letter = match kind {
+            Kind::Array => b'a',
+            Kind::Leaf => b'l',
+            Kind::Level => b'v',
+            Kind::Object => b'o',
+            Kind::Tag => b'g',
+            Kind::Type => b't',
+            Kind::User => b'u',
+            Kind::Word => b'w',
+        };
+        Self(Self::BASIS).octet(letter)
+    }
+
+    /// Adds a text. No octet of one is 0xff, which therefore tells where it ends.
+    fn part(self, text: &str) -> Self {
+        text.bytes().fold(self, Self::octet).octet(0xff)
+    }
+
+    /// Marks the end of a row of texts.
+    fn end(self) -> Self {
+        self.octet(0xfe)
+    }
+
+    fn octet(self, octet: u8) -> Self {
+        Self((self.0 ^ u64::from(octet)).wrapping_mul(Self::PRIME))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(document: &Value) -> BTreeSet<u64> {
+        let mut terms = Terms::default();
+        terms.add_document(document.as_object().unwrap());
+        terms.0
+    }
+
+    #[test]
+    fn a_part_has_no_term_that_what_contains_it_has_not() {
+        let document = of(&json!({"a": {"b": [1, {"c": null, "d": {}}], "e": [[2], []]}, "f": "g"}));
+        for part in [
+            json!({}),
+            json!({"a": {}}),
+            json!({"a": {"b": []}}),
+            json!({"a": {"b": [{}]}}),
+            json!({"a": {"b": [{"c": null}, 1]}}),
+            json!({"a": {"b": [{"d": {}}], "e": [[]]}}),
+            json!({"a": {"e": [[2]]}, "f": "g"}),
+        ] {
+            assert!(of(&part).is_subset(&document), "{part}");
+        }
+        for part in [
+            json!({"f": {}}),
+            json!({"a": []}),
+            json!({"a": {"b": {}, "e": {}}}),
+            json!({"a": {"b": [{"c": {}}]}}),
+            json!({"f": "h"}),
+            json!({"a": {"b": {"c": "null"}}}),
+        ] {
+            assert!(!of(&part).is_subset(&document), "{part}");
+        }
+    }
+
+    #[test]
+    fn files_hold_these_hashes() {
+        let word = Hash::of(Kind::Word).part("straße").0;
+        let leaf = Hash::of(Kind::Leaf).part("a").part("b").end().part("1").0;
+        assert_eq!((word, leaf), (0x6a4e_c9a6_1837_ad66, 0xf068_a1e3_d4c8_f2a6));
+        let mut terms = Terms(BTreeSet::from([1]));
+        terms.add(Hash(u64::MAX));
+        assert_eq!(terms.text(), "0000000001 ffffffffff");
+    }
+}
