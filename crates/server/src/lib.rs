@@ -6,6 +6,7 @@
 
 mod http;
 
+pub use http::access::Authentication;
 pub use http::hosts::HostName;
 pub use http::openapi::openapi;
 pub use http::serve::serve;

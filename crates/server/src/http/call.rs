@@ -1,10 +1,12 @@
 //! One request, read and checked against the description of its operation.
 
-use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method};
 use bytes::Bytes;
+use context_domain::access::Principal;
 use context_domain::error::Error;
 
 use super::body;
@@ -31,6 +33,8 @@ impl Rules {
 /// One request.
 pub(crate) struct Call {
     parts: Parts,
+    /// Who calls; nobody where nobody was asked.
+    principal: Option<Principal>,
     /// The path's parameters, decoded.
     segments: Vec<(String, String)>,
     query: Query,
@@ -39,21 +43,30 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Reads the request, and refuses what the operation does not honour before anything is done.
-    pub(crate) async fn read(rules: Rules, request: Request) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
+    /// The request as far as its path; nothing else of it is looked at.
+    pub(crate) async fn begin(mut parts: Parts, principal: Option<Principal>) -> Result<Self, Problem> {
         let segments = segments(&mut parts).await?;
-        let query = Query::read(parts.uri.query().unwrap_or_default(), rules.parameters())?;
-        conditions::refuse_unhonoured(rules.spec, &parts.headers)?;
-        if parts.method == Method::DELETE {
-            body::refuse(&parts.headers)?;
-        }
-        let body = body::read(rules.spec.body, &parts.headers, body).await?;
         let RequestId(request_id) = parts
             .extensions
             .remove()
             .ok_or_else(|| Error::Internal { detail: "a request came without an id".to_owned() })?;
-        Ok(Self { parts, segments, query, body, request_id })
+        Ok(Self { parts, principal, segments, query: Query::default(), body: Bytes::new(), request_id })
+    }
+
+    /// Reads the rest of the request, and refuses what the operation does not honour before anything is done.
+    pub(crate) async fn read(mut self, rules: Rules, body: Body) -> Result<Self, Problem> {
+        self.query = Query::read(self.parts.uri.query().unwrap_or_default(), rules.parameters())?;
+        conditions::refuse_unhonoured(rules.spec, &self.parts.headers)?;
+        if self.parts.method == Method::DELETE {
+            body::refuse(&self.parts.headers)?;
+        }
+        self.body = body::read(rules.spec.body, &self.parts.headers, body).await?;
+        Ok(self)
+    }
+
+    /// Who calls; nobody where nobody was asked.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     /// The method; HEAD where GET is meant but for the body.

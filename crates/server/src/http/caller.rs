@@ -1,10 +1,11 @@
 //! Who calls, and what the path addresses.
 
-use context_domain::access::{Access, Caller, Principal};
+use context_domain::access::{Caller, Principal};
 use context_domain::id::ContextId;
 use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, SCOPE_MEMBERS, Scope};
 
+use super::access::unauthenticated;
 use super::call::Call;
 use super::problem::{Kind, Problem};
 use super::tree::SCOPE;
@@ -12,12 +13,12 @@ use super::tree::SCOPE;
 impl Call {
     /// The caller, in the tenant that the path names.
     pub(crate) fn in_tenant(&self) -> Result<Caller, Problem> {
-        Ok(Caller::in_tenant(principal(), self.tenant()?, self.request_id().to_owned()))
+        Ok(Caller::in_tenant(self.known()?, self.tenant()?, self.request_id().to_owned()))
     }
 
     /// The caller, of the whole installation.
-    pub(crate) fn in_installation(&self) -> Caller {
-        Caller::in_installation(principal(), self.request_id().to_owned())
+    pub(crate) fn in_installation(&self) -> Result<Caller, Problem> {
+        Ok(Caller::in_installation(self.known()?, self.request_id().to_owned()))
     }
 
     /// The tenant that the path names. A malformed id is the id of no tenant.
@@ -50,9 +51,9 @@ impl Call {
             None => self.scope().map(Address::Scope),
         }
     }
-}
 
-/// Without credentials configured every caller is the operator, under a name that says so.
-fn principal() -> Principal {
-    Principal { name: "anonymous".to_owned(), access: Access::Operator }
+    /// Who calls. An operation that is for everybody has no caller to work for.
+    fn known(&self) -> Result<Principal, Problem> {
+        self.principal().cloned().ok_or_else(|| unauthenticated("Bearer"))
+    }
 }

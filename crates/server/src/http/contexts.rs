@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use context_domain::access::Permission;
 use context_domain::context::Context;
 use context_domain::ports::Subtree;
 use context_domain::resolve::Explain;
@@ -11,14 +12,16 @@ use context_domain::service::Service;
 use super::answer;
 use super::call::Call;
 use super::problem::{Kind, Problem};
+use super::search;
 use super::spec::{
-    Answer, Body, CASCADE, CONSISTENCY, CREATE_PARENTS, Conditions, EXPLAIN, Idempotency, LIMIT, PAGE_TOKEN,
-    Shape, Spec, Tag, Verb,
+    Access, Answer, Body, CASCADE, CONSISTENCY, CREATE_PARENTS, Conditions, EXPLAIN, Idempotency, Shape,
+    Spec, Tag, Verb,
 };
 
 pub(super) const CREATE: Spec = Spec {
     verb: Verb::Post,
     id: "create_context",
+    access: Access::Tenant(Permission::Write),
     tag: Tag::Contexts,
     summary: "Create a context",
     description: "Never overwrites: a node that somebody wrote is a conflict. With a `scope` the context becomes the \
@@ -33,8 +36,10 @@ pub(super) const CREATE: Spec = Spec {
 
 pub(super) const LIST: Spec = Spec {
     id: "list_contexts",
-    summary: "List the tenant's contexts, oldest first",
-    parameters: &[LIMIT, PAGE_TOKEN],
+    summary: "List the tenant's contexts that match, oldest first",
+    description: "Every parameter that is given must hold; without one, everything matches. A page token goes with the \
+                  parameters of the page that gave it.",
+    parameters: &search::PARAMETERS,
     answers: &[Answer::Ok(Shape::ContextPage)],
     ..Spec::READ
 };
@@ -51,6 +56,7 @@ pub(super) const GET: Spec = Spec {
 pub(super) const PUT: Spec = Spec {
     verb: Verb::Put,
     id: "replace_context",
+    access: Access::Tenant(Permission::Write),
     summary: "Replace a context",
     description: "Absent members are reset. Needs `If-Match`: the entity tag that was read, or `*` for whatever is \
                   there.",
@@ -65,6 +71,7 @@ pub(super) const PUT: Spec = Spec {
 pub(super) const PATCH: Spec = Spec {
     verb: Verb::Patch,
     id: "patch_context",
+    access: Access::Tenant(Permission::Write),
     summary: "Change some members of a context",
     description: "A merge patch (RFC 7396; a `null` removes) or a JSON patch (RFC 6902; `test` is honoured), applied to \
                   the object of the writable members. Without `If-Match`, two clients that patch different members \
@@ -80,6 +87,7 @@ pub(super) const PATCH: Spec = Spec {
 pub(super) const DELETE: Spec = Spec {
     verb: Verb::Delete,
     id: "delete_context",
+    access: Access::Tenant(Permission::Write),
     summary: "Delete a context",
     parameters: &[CASCADE],
     conditions: Conditions::IfMatch,
@@ -105,7 +113,8 @@ pub(super) async fn create(service: Arc<Service>, call: Call) -> Result<Response
 }
 
 pub(super) async fn list(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
-    let page = service.list(&call.in_tenant()?, &call.query().page()?).await?;
+    let (caller, query) = (call.in_tenant()?, call.query());
+    let page = service.list(&caller, &query.search()?, &query.page()?).await?;
     Ok(answer::page(&page, Context::to_json))
 }
 

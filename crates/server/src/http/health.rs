@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::answer;
 use super::call::Call;
 use super::problem::{Kind, Problem};
-use super::spec::{Answer, Shape, Spec, Tag};
+use super::spec::{Access, Answer, Shape, Spec, Tag};
 
 pub(super) const LIVE: Spec = Spec {
     id: "live",
     tag: Tag::Health,
+    access: Access::Public,
     summary: "Tell whether the process is up",
     answers: &[Answer::Ok(Shape::Probe)],
     ..Spec::READ
@@ -31,8 +32,11 @@ pub(super) const READY: Spec = Spec {
 
 pub(super) const HEALTH: Spec = Spec {
     id: "health",
+    access: Access::Bearer,
     summary: "Look at everything, and tell what is wrong",
-    description: "The findings are sent with 200 where all is well, and with 503 where something is not.",
+    description: "Sent with 200 where all is well, and with 503 where something is not. The findings name tenants: \
+                  they are told to operators, and others learn the status alone.",
+    problems: &[Kind::STORE_UNAVAILABLE],
     answers: &[Answer::Ok(Shape::Health), Answer::Unwell(Shape::Health)],
     ..LIVE
 };
@@ -46,10 +50,13 @@ pub(super) async fn ready(service: Arc<Service>, _: Call) -> Result<Response, Pr
     Ok(answer::json(StatusCode::OK, &json!({"status": "ready"})))
 }
 
-pub(super) async fn health(service: Arc<Service>, _: Call) -> Result<Response, Problem> {
+pub(super) async fn health(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
     let health = service.health().await;
     let (status, word) =
         if health.is_well() { (StatusCode::OK, WELL) } else { (StatusCode::SERVICE_UNAVAILABLE, UNWELL) };
+    if call.in_installation()?.authorized_operator().is_err() {
+        return Ok(answer::json(status, &json!({"status": word})));
+    }
     let checks: Vec<Value> = health.checks.iter().map(check_json).collect();
     Ok(answer::json(status, &json!({"status": word, "checks": checks})))
 }

@@ -22,3 +22,5 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const MAX_ACCEPT_FAILURES: usize = 600;
 /// Time for reading a request's body, and again for answering it, where nothing else is configured.
 pub(crate) const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time between two lines in the log that tell of refused access.
+pub(crate) const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! What surrounds every request: its id, its place in the log, and the last touch on its answer.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::App;
+use super::limits::REFUSAL_LOG_INTERVAL;
 use super::problem::{Kind, Problem};
 
 /// The header that carries a request's id, both ways.
@@ -39,6 +40,33 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     .instrument(span)
     .await
+}
+
+/// Tells the log of refused access, once in [`REFUSAL_LOG_INTERVAL`]: whoever guesses keys must not fill it.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// When the log was last told.
+    at: Option<Instant>,
+    /// Refusals since then.
+    untold: u64,
+}
+
+impl Refusals {
+    /// Notes a refusal, of whom if that is known.
+    pub(crate) fn note(&self, code: &str, principal: Option<&str>) {
+        let now = Instant::now();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.at.is_some_and(|at| now.duration_since(at) < REFUSAL_LOG_INTERVAL) {
+            told.untold = told.untold.saturating_add(1);
+            return;
+        }
+        let Told { untold, .. } = std::mem::replace(&mut *told, Told { at: Some(now), untold: 0 });
+        drop(told);
+        tracing::info!(code, principal, untold, "access was refused");
+    }
 }
 
 /// The answer to a request whose handler panicked. The panic's own words may hold content: they stay with the hook

@@ -1,5 +1,6 @@
 //! HTTP: every route on one screen, and the layers around them.
 
+pub(crate) mod access;
 mod answer;
 mod body;
 mod call;
@@ -16,6 +17,7 @@ pub(crate) mod openapi;
 mod problem;
 mod query;
 mod schemas;
+mod search;
 pub(crate) mod serve;
 mod spec;
 mod tenants;
@@ -24,6 +26,7 @@ mod tree;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
@@ -35,14 +38,18 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use access::Authentication;
 use call::{Call, Rules};
 use hosts::{AllowedHosts, HostName};
+use middleware::Refusals;
 use problem::{Kind, Problem};
 use spec::{Parameter, Spec, Tag};
 
 /// How the server is to answer.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
+    /// Whether callers are asked who they are.
+    pub authentication: Authentication,
     /// The hosts that requests may name beside those of loopback.
     pub allowed_hosts: Vec<HostName>,
     /// Time for reading a request's body, and again for answering it.
@@ -54,6 +61,7 @@ pub struct HttpConfig {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            authentication: Authentication::Open,
             allowed_hosts: Vec::new(),
             request_timeout: limits::DEFAULT_REQUEST_TIMEOUT,
             max_concurrent_requests: limits::DEFAULT_CONCURRENT_REQUESTS,
@@ -66,6 +74,8 @@ pub fn router(service: Arc<Service>, ids: Arc<dyn IdSource>, config: HttpConfig)
     let app = App {
         service,
         ids,
+        authentication: config.authentication,
+        refusals: Arc::default(),
         request_timeout: config.request_timeout,
         slots: Arc::new(Semaphore::new(config.max_concurrent_requests)),
     };
@@ -146,7 +156,8 @@ impl Route {
         let rules = Rules { spec, more };
         let handler = on(spec.verb.filter(), async move |State(app): State<App>, request: Request| {
             let _slot = app.admit(spec)?;
-            let call = app.read(rules, request).await?;
+            let (parts, body) = request.into_parts();
+            let call = app.read(app.let_in(spec, parts).await?, rules, body).await?;
             match timeout(app.request_timeout, handler(Arc::clone(&app.service), call)).await {
                 Ok(answered) => answered,
                 // The store may carry the write out all the same.
@@ -163,6 +174,8 @@ impl Route {
 struct App {
     service: Arc<Service>,
     ids: Arc<dyn IdSource>,
+    authentication: Authentication,
+    refusals: Arc<Refusals>,
     request_timeout: Duration,
     slots: Arc<Semaphore>,
 }
@@ -181,8 +194,8 @@ impl App {
         })
     }
 
-    async fn read(&self, rules: Rules, request: Request) -> Result<Call, Problem> {
-        let read = timeout(self.request_timeout, Call::read(rules, request)).await;
+    async fn read(&self, call: Call, rules: Rules, body: Body) -> Result<Call, Problem> {
+        let read = timeout(self.request_timeout, call.read(rules, body)).await;
         read.unwrap_or_else(|_: tokio::time::error::Elapsed| {
             Err(Problem::refusal(
                 &Kind::REQUEST_TIMEOUT,

@@ -1,16 +1,19 @@
 //! The OpenAPI document, made from the same route table and descriptions that requests are checked against.
 
 use axum::http::StatusCode;
+use context_domain::access::Permission;
+use context_domain::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use serde_json::{Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::Type;
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Content, ContentBuilder, HttpMethod, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
-    Paths, Ref, RefOr, Required, Schema,
+    ArrayBuilder, Content, ContentBuilder, HttpMethod, InfoBuilder, LicenseBuilder, ObjectBuilder,
+    OneOfBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Schema, Server,
 };
 
 use super::Route;
@@ -18,7 +21,7 @@ use super::body::{JSON, JSON_PATCH, MERGE_PATCH};
 use super::call::Rules;
 use super::problem::{Kind, PROBLEM_JSON};
 use super::schemas::{self, text};
-use super::spec::{self, Answer, Conditions, Idempotency, Shape, Spec, Tag, Values, Verb};
+use super::spec::{self, Access, Answer, Conditions, Idempotency, Shape, Spec, Tag, Values, Verb};
 
 /// The OpenAPI document of every route.
 pub fn openapi() -> OpenApi {
@@ -40,6 +43,8 @@ pub fn openapi() -> OpenApi {
     });
     OpenApiBuilder::new()
         .info(info)
+        // The document is served by the server that it describes.
+        .servers(Some([Server::new("/")]))
         .paths(paths)
         .tags(Some(tags))
         .components(Some(schemas::components()))
@@ -68,6 +73,7 @@ fn operation(route: &Route) -> Operation {
         .tag(spec.tag.named().0)
         .summary(Some(spec.summary))
         .description(description)
+        .securities(Some(security(spec.access)))
         .request_body(request_body(spec.body));
     for parameter in path_parameters(route.path).chain(query_parameters(route.rules)).chain(headers(spec)) {
         operation = operation.parameter(parameter);
@@ -108,7 +114,8 @@ fn path_parameters(path: &'static str) -> impl Iterator<Item = Parameter> {
             "file" => schemas::one_of(&["page.css", "page.js"]),
             _ => RefOr::from(Ref::from_schema_name("NodeKey")),
         };
-        parameter(name, ParameterIn::Path, about, schema)
+        parameter(name, ParameterIn::Path, about)
+            .schema(Some(schema))
             .required(Required::True)
             .example(Some(json!(example)))
             .build()
@@ -117,57 +124,91 @@ fn path_parameters(path: &'static str) -> impl Iterator<Item = Parameter> {
 
 fn query_parameters(rules: Rules) -> impl Iterator<Item = Parameter> {
     rules.parameters().map(|known| {
-        let schema = match known.values {
-            Values::Flag { default } => {
-                ObjectBuilder::new().schema_type(Type::Boolean).default(Some(json!(default))).into()
-            }
-            Values::OneOf(values) => {
-                let default = values.first().map(|value| json!(value));
-                text().enum_values(Some(values.iter().copied())).default(default).into()
-            }
-            Values::Number { most, default } => ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .minimum(Some(1))
-                .maximum(Some(most))
-                .default(Some(json!(default)))
-                .into(),
-            Values::Text if spec::PAGE_TOKEN.name == known.name => text().into(),
-            Values::Text => RefOr::from(Ref::from_schema_name("NodeKey")),
-        };
-        parameter(known.name, ParameterIn::Query, known.about, schema).build()
+        if let Values::Object = known.values {
+            // A schema would describe the text, `content` describes what the text means.
+            let object = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Object)));
+            return parameter(known.name, ParameterIn::Query, known.about)
+                .content(JSON, object.example(Some(json!({"status": "open"}))).build())
+                .build();
+        }
+        parameter(known.name, ParameterIn::Query, known.about).schema(Some(schema_of(known.values))).build()
     })
 }
 
+fn schema_of(values: Values) -> RefOr<Schema> {
+    match values {
+        Values::Flag { default } => {
+            ObjectBuilder::new().schema_type(Type::Boolean).default(Some(json!(default))).into()
+        }
+        Values::OneOf(values) => {
+            let default = values.first().map(|value| json!(value));
+            text().enum_values(Some(values.iter().copied())).default(default).into()
+        }
+        Values::Number { most, default } => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(most))
+            .default(Some(json!(default)))
+            .into(),
+        Values::Text => text().into(),
+        Values::NodeKey => Ref::from_schema_name("NodeKey").into(),
+        Values::Word { most } => schemas::word(most),
+        Values::Words { most, times } => {
+            ArrayBuilder::new().items(schemas::word(most)).max_items(Some(times)).into()
+        }
+        Values::Chars { most } => text().min_length(Some(1)).max_length(Some(most)).into(),
+        Values::SearchText { most } => {
+            text().min_length(Some(1)).max_length(Some(most)).pattern(Some("[\\p{L}\\p{N}]")).into()
+        }
+        Values::Level => Ref::from_schema_name("Level").into(),
+        Values::Moment => Ref::from_schema_name("Timestamp").into(),
+        Values::Object => ObjectBuilder::new().schema_type(Type::Object).into(),
+    }
+}
+
 fn headers(spec: &Spec) -> impl Iterator<Item = Parameter> {
-    let header = |name: &str, about: &str, example: &str| {
-        parameter(name, ParameterIn::Header, about, text().into()).example(Some(json!(example))).build()
+    let header = |name: &str, about: &str, schema: RefOr<Schema>, example: &str| {
+        let header = parameter(name, ParameterIn::Header, about).schema(Some(schema));
+        header.example(Some(json!(example))).build()
+    };
+    let tags = || {
+        let tags = text().min_length(Some(2)).pattern(Some(ENTITY_TAGS));
+        RefOr::from(OneOfBuilder::new().item(schemas::one_of(&["*"])).item(tags))
     };
     let etag = format!("\"{}@3\"", schemas::EXAMPLE_ID);
-    let mut headers =
-        vec![header("X-Request-Id", "The request's id: 1 to 100 visible ASCII characters.", "r-1")];
+    let about_id = "The request's id: 1 to 100 visible ASCII characters; another one is replaced.";
+    let mut headers = vec![header("X-Request-Id", about_id, text().into(), "r-1")];
     if matches!(spec.conditions, Conditions::IfMatch | Conditions::IfMatchOrAbsent) {
-        headers.push(header(
-            "If-Match",
-            "Write only if the context has one of these entity tags, or `*`.",
-            &etag,
-        ));
+        let about = "Write only if the context has one of these entity tags, or `*`.";
+        headers.push(header("If-Match", about, tags(), &etag));
     }
     if spec.conditions == Conditions::IfMatchOrAbsent {
-        headers.push(header("If-None-Match", "`*` alone: write only if the context does not exist.", "*"));
+        let about = "`*` alone: write only if the context does not exist. Not together with If-Match.";
+        headers.push(header("If-None-Match", about, schemas::one_of(&["*"]), "*"));
     }
     if spec.conditions == Conditions::IfNoneMatch {
-        headers.push(header("If-None-Match", "Answer 304 if the entity tag is one of these.", &etag));
+        headers.push(header("If-None-Match", "Answer 304 if the entity tag is one of these.", tags(), &etag));
     }
     if spec.idempotency == Idempotency::Honoured {
         let about = "Names this request for 24 hours: sent again with the same key, it is answered again, not done \
                      again.";
-        headers.push(header("Idempotency-Key", about, "7f3c1a"));
+        let key = text().pattern(Some(format!("^[!-~]{{1,{MAX_IDEMPOTENCY_KEY_BYTES}}}$")));
+        headers.push(header("Idempotency-Key", about, key.into(), "7f3c1a"));
     }
     headers.into_iter()
 }
 
-fn parameter(name: &str, place: ParameterIn, about: &str, schema: RefOr<Schema>) -> ParameterBuilder {
-    ParameterBuilder::new().name(name).parameter_in(place).description(Some(about)).schema(Some(schema))
+/// Entity tags with commas between them.
+const ENTITY_TAGS: &str = r#"^(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*$"#;
+
+fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
+    ParameterBuilder::new().name(name).parameter_in(place).description(Some(about))
+}
+
+/// What a request must show; an empty list says that nothing is asked.
+fn security(access: Access) -> Vec<SecurityRequirement> {
+    let requirement = |scope| SecurityRequirement::new(schemas::BEARER, [scope]);
+    access.scope().map(requirement).into_iter().collect()
 }
 
 fn request_body(body: spec::Body) -> Option<RequestBody> {
@@ -206,8 +247,7 @@ fn answers(spec: &'static Spec) -> impl Iterator<Item = (String, Response)> {
             Answer::Unwell(_) => return None,
         };
         let mut response = answered(about);
-        if let Some(shape) = shape {
-            let (media_type, schema) = schemas::of(shape);
+        for (media_type, schema) in shape.into_iter().flat_map(schemas::of) {
             response = response.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
         }
         if let Answer::Created(_) = answer {
@@ -246,8 +286,13 @@ fn problems(route: &Route) -> impl Iterator<Item = (String, Response)> {
             Answer::Unwell(shape) => Some(schemas::of(*shape)),
             _ => None,
         });
-        if let (StatusCode::SERVICE_UNAVAILABLE, Some((media_type, schema))) = (first.status, findings) {
+        let unwell = first.status == StatusCode::SERVICE_UNAVAILABLE;
+        for (media_type, schema) in findings.into_iter().flatten().filter(|_| unwell) {
             response = response.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
+        }
+        if first.status == StatusCode::UNAUTHORIZED {
+            let about = "`Bearer`; with `error=\"invalid_token\"` where a token was sent that is not, or no longer, one.";
+            response = response.header("WWW-Authenticate", told(about));
         }
         if same.iter().any(Kind::may_be_retried) {
             response = response.header("Retry-After", told("Seconds after which to try again."));
@@ -276,8 +321,13 @@ fn kinds(route: &Route) -> Vec<Kind> {
     if path_names(route.path).any(|name| name == "tenant") {
         kinds.extend([Kind::TENANT_NOT_FOUND, Kind::TENANT_UNWELL]);
     }
+    if spec.access != Access::Public {
+        kinds.push(Kind::UNAUTHENTICATED);
+    }
+    if matches!(spec.access, Access::Tenant(Permission::Write | Permission::Admin) | Access::Operator) {
+        kinds.push(Kind::FORBIDDEN);
+    }
     if spec.verb.writes() {
-        kinds.retain(|kind| *kind != Kind::TIMEOUT);
         kinds.push(Kind::OUTCOME_UNKNOWN);
     }
     if spec.idempotency == Idempotency::Honoured {

@@ -146,12 +146,14 @@ fn kind_of(error: &Error) -> &'static Kind {
         Error::Locked(_) => &Kind::LOCKED,
         Error::GlobalNode => &Kind::GLOBAL_NODE,
         Error::IdempotencyKeyReused => &Kind::IDEMPOTENCY_KEY_REUSED,
+        Error::Unauthenticated => &Kind::UNAUTHENTICATED,
         Error::Forbidden { .. } => &Kind::FORBIDDEN,
         Error::Contended => &Kind::CONTENDED,
         Error::Unavailable { .. } => &Kind::STORE_UNAVAILABLE,
         Error::OutcomeUnknown(_) => &Kind::OUTCOME_UNKNOWN,
         Error::TenantUnwell { .. } => &Kind::TENANT_UNWELL,
-        Error::Internal { .. } => &Kind::INTERNAL,
+        // Keys are managed on the command line: no route asks for one by its id.
+        Error::Internal { .. } | Error::KeyNotFound(_) => &Kind::INTERNAL,
     }
 }
 
@@ -160,6 +162,8 @@ impl Kind {
         Self::new("invalid_json", StatusCode::BAD_REQUEST, "The body is not JSON");
     pub(crate) const BAD_PARAMETER: Self =
         Self::new("bad_parameter", StatusCode::BAD_REQUEST, "A parameter or header breaks a rule");
+    pub(crate) const UNAUTHENTICATED: Self =
+        Self::new("unauthenticated", StatusCode::UNAUTHORIZED, "An API key is needed");
     pub(crate) const FORBIDDEN: Self = Self::new("forbidden", StatusCode::FORBIDDEN, "Not allowed");
     pub(crate) const HOST_NOT_ALLOWED: Self =
         Self::new("host_not_allowed", StatusCode::FORBIDDEN, "The server does not answer under this name");
@@ -281,6 +285,7 @@ mod tests {
             Error::Locked(Vec::new()),
             Error::GlobalNode,
             Error::IdempotencyKeyReused,
+            Error::Unauthenticated,
             Error::Forbidden { needs: "operator" },
             Error::Contended,
             Error::Unavailable { detail: message(), source: None },

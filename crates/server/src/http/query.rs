@@ -1,6 +1,8 @@
 //! Query parameters, read strictly: an unknown one, a repeated one or a wrong value is refused, never ignored.
 
+use context_domain::content::is_word;
 use context_domain::page::PageRequest;
+use context_domain::search::words_of;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
@@ -11,7 +13,7 @@ use super::spec::{CONSISTENCY, LIMIT, PAGE_TOKEN, Parameter, Values};
 pub(crate) struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Reads `text`, in which the parameters `known` may stand, each once.
+    /// Reads `text`, in which the parameters `known` may stand, each once unless it may be repeated.
     pub(crate) fn read<'k>(
         text: &str,
         known: impl Iterator<Item = &'k Parameter> + Clone,
@@ -23,9 +25,7 @@ impl Query {
             let Some(parameter) = known.clone().find(|parameter| parameter.name == name) else {
                 return Err(Problem::bad_parameter(&name, unknown(known)));
             };
-            if query.get(parameter).is_some() {
-                return Err(Problem::bad_parameter(&name, "the parameter stands twice: send it once"));
-            }
+            query.refuse_one_too_many(parameter)?;
             let value = decoded(value).map_err(|rule| Problem::bad_parameter(&name, rule))?;
             check(parameter, &value)?;
             query.0.push((parameter.name, value));
@@ -36,6 +36,11 @@ impl Query {
     /// The parameter's value, if it was sent.
     pub(crate) fn get(&self, parameter: &Parameter) -> Option<&str> {
         self.0.iter().find(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(crate) fn all(&self, parameter: &Parameter) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter that is true or false.
@@ -57,6 +62,18 @@ impl Query {
         match self.get(parameter) {
             None => Ok(()),
             Some(_) => Err(Problem::bad_parameter(parameter.name, rule)),
+        }
+    }
+
+    fn refuse_one_too_many(&self, parameter: &Parameter) -> Result<(), Problem> {
+        match (parameter.values, self.all(parameter).count()) {
+            (_, 0) => Ok(()),
+            (Values::Words { times, .. }, before) if before < times => Ok(()),
+            (Values::Words { times, .. }, _) => Err(Problem::bad_parameter(
+                parameter.name,
+                format!("the parameter stands {times} times at the most"),
+            )),
+            _ => Err(Problem::bad_parameter(parameter.name, "the parameter stands twice: send it once")),
         }
     }
 }
@@ -93,7 +110,20 @@ fn unknown<'k>(known: impl Iterator<Item = &'k Parameter>) -> String {
 fn check(parameter: &Parameter, value: &str) -> Result<(), Problem> {
     let refuse = |rule: String| Err(Problem::bad_parameter(parameter.name, rule));
     match parameter.values {
-        Values::Text => Ok(()),
+        // Whoever reads these into what they mean finds out what is wrong with them.
+        Values::Text | Values::NodeKey | Values::Level | Values::Moment | Values::Object => Ok(()),
+        Values::Word { most } | Values::Words { most, .. } if !is_word(value, most) => {
+            refuse(format!("the value is 1 to {most} of A-Z, a-z, 0-9, '.', '_' and '-'"))
+        }
+        Values::Chars { most } | Values::SearchText { most } if !is_text(value, most) => {
+            refuse(format!("the value has 1 to {most} characters, none of them U+0000"))
+        }
+        Values::SearchText { .. } if words_of(value).is_empty() => {
+            refuse("the value holds no word: a word has a letter or a digit".to_owned())
+        }
+        Values::Word { .. } | Values::Words { .. } | Values::Chars { .. } | Values::SearchText { .. } => {
+            Ok(())
+        }
         Values::Flag { .. } if matches!(value, "true" | "false") => Ok(()),
         Values::Flag { .. } => refuse("the value is true or false".to_owned()),
         Values::Number { .. } => number(parameter, value).map(drop),
@@ -103,6 +133,10 @@ fn check(parameter: &Parameter, value: &str) -> Result<(), Problem> {
         }
         Values::OneOf(values) => refuse(format!("the value is one of: {}", values.join(", "))),
     }
+}
+
+fn is_text(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.chars().count()) && !text.contains('\0')
 }
 
 fn number(parameter: &Parameter, text: &str) -> Result<usize, Problem> {

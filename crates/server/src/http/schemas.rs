@@ -8,6 +8,7 @@ use serde_json::json;
 use utoipa::openapi::schema::{
     AdditionalProperties, AnyOfBuilder, Components, ComponentsBuilder, SchemaType, Type,
 };
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, SchemaFormat,
 };
@@ -18,24 +19,28 @@ use super::spec::Shape;
 /// An id of a context, for examples.
 pub(crate) const EXAMPLE_ID: &str = "ctx_0197f6a0-3b1c-7c43-9d0e-5a1b2c3d4e5f";
 
-/// The media type and the schema of an answer.
-pub(crate) fn of(shape: Shape) -> (&'static str, RefOr<Schema>) {
-    let named = |name: &str| RefOr::from(Ref::from_schema_name(name));
+/// The name of the security scheme.
+pub(crate) const BEARER: &str = "bearer";
+
+/// The media types of an answer, each with its schema.
+pub(crate) fn of(shape: Shape) -> Vec<(&'static str, RefOr<Schema>)> {
+    let json = |schema: RefOr<Schema>| vec![(JSON, schema)];
     match shape {
-        Shape::Context => (JSON, named("Context")),
-        Shape::ContextPage => (JSON, named("ContextPage")),
-        Shape::Resolved => (JSON, named("Resolved")),
+        Shape::Context => json(named("Context")),
+        Shape::ContextPage => json(named("ContextPage")),
+        Shape::Resolved => json(named("Resolved")),
         Shape::View => {
             let views = ["Context", "Resolved", "ContextPage"].into_iter().map(Ref::from_schema_name);
-            (JSON, views.fold(OneOfBuilder::new(), OneOfBuilder::item).into())
+            json(views.fold(OneOfBuilder::new(), OneOfBuilder::item).into())
         }
-        Shape::ChangePage => (JSON, named("ChangePage")),
-        Shape::Tenant => (JSON, named("Tenant")),
-        Shape::TenantPage => (JSON, named("TenantPage")),
-        Shape::Probe => (JSON, named("Probe")),
-        Shape::Health => (JSON, named("Health")),
-        Shape::OpenApi => (JSON, ObjectBuilder::new().into()),
-        Shape::File => ("text/html", text().into()),
+        Shape::ChangePage => json(named("ChangePage")),
+        Shape::Tenant => json(named("Tenant")),
+        Shape::TenantPage => json(named("TenantPage")),
+        Shape::Probe => json(named("Probe")),
+        Shape::Health => json(named("Health")),
+        Shape::OpenApi => json(ObjectBuilder::new().into()),
+        Shape::Page => vec![("text/html", text().into())],
+        Shape::File => vec![("text/css", text().into()), ("text/javascript", text().into())],
     }
 }
 
@@ -77,12 +82,25 @@ pub(crate) fn components() -> Components {
     for (name, schema) in plain {
         components = components.schema(name, schema);
     }
-    components.build()
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("cs_<id>_<secret>")
+        .description(Some(
+            "An API key; `context-service key create` prints one. Its scope is read, write or admin in one tenant, each \
+             including those before it, or operator. A server that runs without authentication asks for none.",
+        ))
+        .build();
+    components.security_scheme(BEARER, SecurityScheme::Http(key)).build()
 }
 
 /// A string.
 pub(crate) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// `[A-Za-z0-9._-]{1,most}`
+pub(crate) fn word(most: usize) -> RefOr<Schema> {
+    pattern(format!("^[A-Za-z0-9._-]{{1,{most}}}$"))
 }
 
 /// One of these strings.
@@ -105,7 +123,6 @@ fn writable() -> Members {
 
 /// What a caller reads of what was written.
 fn content() -> Members {
-    let word = |most: usize| pattern(format!("^[A-Za-z0-9._-]{{1,{most}}}$"));
     let tags = ArrayBuilder::new().items(word(MAX_TAG_CHARS)).max_items(Some(MAX_TAGS)).unique_items(true);
     vec![
         (
@@ -116,7 +133,14 @@ fn content() -> Members {
         ("title", optional_text(MAX_TITLE_CHARS)),
         ("description", optional_text(MAX_DESCRIPTION_CHARS)),
         ("tags", tags.into()),
-        ("user_id", optional_text(MAX_USER_ID_CHARS)),
+        (
+            "user_id",
+            ObjectBuilder::new()
+                .schema_type(nullable_type(Type::String))
+                .min_length(Some(1))
+                .max_length(Some(MAX_USER_ID_CHARS))
+                .into(),
+        ),
         ("expires_at", time(nullable_type(Type::String))),
         ("inheritance", nullable(named("Inheritance"))),
     ]
@@ -145,15 +169,20 @@ fn context() -> RefOr<Schema> {
 }
 
 fn inheritance() -> RefOr<Schema> {
-    let pointers = |about: &str| RefOr::from(ArrayBuilder::new().items(text()).description(Some(about)));
+    let pointers =
+        |about: &str| RefOr::from(ArrayBuilder::new().items(inner_pointer()).description(Some(about)));
     let inherit = ObjectBuilder::new()
         .schema_type(Type::Boolean)
         .description(Some("false: ancestors contribute neither data nor strategies, only their locks."));
+    let by_key = text().min_length(Some(1));
+    let strategy = OneOfBuilder::new()
+        .item(one_of(&["replace", "deep", "append", "prepend", "union", "min", "max"]))
+        .item(closed(&["by_key"], &[("by_key", by_key.into())]));
     let strategies = ObjectBuilder::new()
         .schema_type(Type::Object)
-        .description(Some(
-            "How the member at a pointer merges: replace, deep, append, prepend, union, min, max, or {\"by_key\": K}.",
-        ))
+        .description(Some("How the member at a pointer merges, for this node and those below."))
+        .property_names(Some(inner_pointer()))
+        .additional_properties(Some(RefOr::from(strategy)))
         .examples([json!({"/assignees": "union", "/servers": {"by_key": "name"}})]);
     closed(
         &[],
@@ -166,16 +195,26 @@ fn inheritance() -> RefOr<Schema> {
     )
 }
 
+/// A pointer into an object, not to the whole of it.
+fn inner_pointer() -> ObjectBuilder {
+    text().min_length(Some(1)).pattern(Some("^(/([^~/]|~[01])*)+$"))
+}
+
 fn json_patch() -> RefOr<Schema> {
-    let operation = object(
-        &["op", "path"],
-        &[
-            ("op", one_of(&["add", "remove", "replace", "move", "copy", "test"])),
-            ("path", text().into()),
-            ("from", text().into()),
-            ("value", any("The value, for add, replace and test.")),
-        ],
-    );
+    let pointer = || RefOr::from(text().pattern(Some("^(/([^~/]|~[01])*)*$")));
+    let value = || any("Any JSON value.");
+    let forms = [
+        object(
+            &["op", "path", "value"],
+            &[("op", one_of(&["add", "replace", "test"])), ("path", pointer()), ("value", value())],
+        ),
+        object(
+            &["op", "path", "from"],
+            &[("op", one_of(&["move", "copy"])), ("path", pointer()), ("from", pointer())],
+        ),
+        object(&["op", "path"], &[("op", one_of(&["remove"])), ("path", pointer())]),
+    ];
+    let operation = forms.into_iter().fold(OneOfBuilder::new(), OneOfBuilder::item);
     ArrayBuilder::new().items(operation).max_items(Some(MAX_PATCH_OPERATIONS)).into()
 }
 
@@ -264,7 +303,7 @@ fn health() -> RefOr<Schema> {
         &["name", "status", "detail"],
         &[("name", text().into()), ("status", status()), ("detail", optional_text(None))],
     );
-    object(&["status", "checks"], &[("status", status()), ("checks", list_of(check))])
+    object(&["status"], &[("status", status()), ("checks", list_of(check))])
 }
 
 fn problem() -> RefOr<Schema> {
@@ -320,9 +359,17 @@ fn pattern(pattern: String) -> RefOr<Schema> {
     text().pattern(Some(pattern)).into()
 }
 
+/// Without control characters, and neither `.` nor `..`: a few dots and something else, or more dots.
+const NODE_KEY: &str = r"^(\.{0,2}[^.\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*|\.{3}[^\u0000-\u001f\u007f-\u009f]*)$";
+
 fn node_key() -> RefOr<Schema> {
-    let about = "UTF-8 without control characters, not `.` or `..`.";
-    text().min_length(Some(1)).max_length(Some(MAX_NODE_KEY_BYTES)).description(Some(about)).into()
+    let about = "At most 255 octets of UTF-8 without control characters, not `.` or `..`.";
+    text()
+        .min_length(Some(1))
+        .max_length(Some(MAX_NODE_KEY_BYTES))
+        .pattern(Some(NODE_KEY))
+        .description(Some(about))
+        .into()
 }
 
 fn integer(about: &str) -> RefOr<Schema> {

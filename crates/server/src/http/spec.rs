@@ -1,6 +1,7 @@
 //! Descriptions of operations: what each takes and answers, enforced on every request and printed as OpenAPI.
 
 use axum::routing::MethodFilter;
+use context_domain::access::Permission;
 use context_domain::limits::{DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT};
 
 use super::problem::Kind;
@@ -17,6 +18,8 @@ pub(crate) struct Spec {
     pub(crate) summary: &'static str,
     /// What else to know.
     pub(crate) description: &'static str,
+    /// Who may ask for it.
+    pub(crate) access: Access,
     /// The query parameters that it honours; any other is refused.
     pub(crate) parameters: &'static [Parameter],
     /// The conditional headers that it honours; any other is refused.
@@ -39,6 +42,7 @@ impl Spec {
         tag: Tag::Contexts,
         summary: "",
         description: "",
+        access: Access::Tenant(Permission::Read),
         parameters: &[],
         conditions: Conditions::None,
         idempotency: Idempotency::Refused,
@@ -46,6 +50,31 @@ impl Spec {
         answers: &[],
         problems: &[],
     };
+}
+
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody, without a credential.
+    Public,
+    /// Whoever bears a key that works.
+    Bearer,
+    /// Whoever may do this in the tenant that the path names.
+    Tenant(Permission),
+    /// Operators.
+    Operator,
+}
+
+impl Access {
+    /// The least scope of a key that suffices; none where no key is asked for.
+    pub(crate) fn scope(self) -> Option<&'static str> {
+        match self {
+            Self::Public => None,
+            Self::Bearer => Some(Permission::Read.as_str()),
+            Self::Tenant(permission) => Some(permission.as_str()),
+            Self::Operator => Some("operator"),
+        }
+    }
 }
 
 /// A method.
@@ -123,6 +152,22 @@ pub(crate) enum Values {
     Number { most: usize, default: usize },
     /// Any text.
     Text,
+    /// The key of a node.
+    NodeKey,
+    /// `[A-Za-z0-9._-]{1,most}`
+    Word { most: usize },
+    /// Words of that kind, in as many repetitions of the parameter, up to `times`.
+    Words { most: usize, times: usize },
+    /// Text of 1 to this many characters.
+    Chars { most: usize },
+    /// Text of 1 to this many characters in which words are.
+    SearchText { most: usize },
+    /// A level of the tree.
+    Level,
+    /// A time in RFC 3339.
+    Moment,
+    /// A JSON object.
+    Object,
 }
 
 pub(crate) const LIMIT: Parameter = Parameter {
@@ -220,6 +265,8 @@ pub(crate) enum Shape {
     Probe,
     Health,
     OpenApi,
-    /// A file of the documentation page.
+    /// The documentation page.
+    Page,
+    /// A file that the page needs.
     File,
 }

@@ -14,35 +14,36 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use super::call::Call;
 use super::problem::{Kind, Problem};
-use super::spec::{Answer, Body, LIMIT, PAGE_TOKEN, Shape, Spec, Tag, Verb};
+use super::spec::{Access, Answer, Body, LIMIT, PAGE_TOKEN, Shape, Spec, Tag, Verb};
 
 pub(super) const CREATE: Spec = Spec {
     verb: Verb::Post,
     id: "create_tenant",
     tag: Tag::Tenants,
+    access: Access::Operator,
     summary: "Create a tenant",
     body: Body::Tenant,
     answers: &[Answer::Created(Shape::Tenant)],
-    problems: &[Kind::FORBIDDEN, Kind::TENANT_EXISTS],
+    problems: &[Kind::TENANT_EXISTS],
     ..Spec::READ
 };
 
 pub(super) const LIST: Spec = Spec {
     id: "list_tenants",
     tag: Tag::Tenants,
+    access: Access::Operator,
     summary: "List the tenants, by id",
     parameters: &[LIMIT, PAGE_TOKEN],
     answers: &[Answer::Ok(Shape::TenantPage)],
-    problems: &[Kind::FORBIDDEN],
     ..Spec::READ
 };
 
 pub(super) const SHOW: Spec = Spec {
     id: "get_tenant",
     tag: Tag::Tenants,
+    access: Access::Operator,
     summary: "Read a tenant",
     answers: &[Answer::Ok(Shape::Tenant)],
-    problems: &[Kind::FORBIDDEN],
     ..Spec::READ
 };
 
@@ -50,31 +51,31 @@ pub(super) const DROP: Spec = Spec {
     verb: Verb::Delete,
     id: "drop_tenant",
     tag: Tag::Tenants,
+    access: Access::Operator,
     summary: "Drop a tenant and everything in it, for good",
     answers: &[Answer::NoContent],
-    problems: &[Kind::FORBIDDEN],
     ..Spec::READ
 };
 
 pub(super) async fn create(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
     let id = id_of(&call.object()?)?;
-    let tenant = service.create_tenant(&call.in_installation(), &id).await?;
+    let tenant = service.create_tenant(&call.in_installation()?, &id).await?;
     let response = answer::json(StatusCode::CREATED, &json!(tenant));
     answer::with_header(response, LOCATION, &format!("/v1/tenants/{id}"))
 }
 
 pub(super) async fn list(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
-    let page = service.list_tenants(&call.in_installation(), &call.query().page()?).await?;
+    let page = service.list_tenants(&call.in_installation()?, &call.query().page()?).await?;
     Ok(answer::page(&page, |tenant: &Tenant| json!(tenant)))
 }
 
 pub(super) async fn show(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
-    let tenant = service.get_tenant(&call.in_installation(), &call.tenant()?).await?;
+    let tenant = service.get_tenant(&call.in_installation()?, &call.tenant()?).await?;
     Ok(answer::json(StatusCode::OK, &json!(tenant)))
 }
 
 pub(super) async fn drop(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
-    service.drop_tenant(&call.in_installation(), &call.tenant()?).await?;
+    service.drop_tenant(&call.in_installation()?, &call.tenant()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

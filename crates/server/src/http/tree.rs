@@ -96,5 +96,5 @@ pub(super) async fn get(service: Arc<Service>, call: Call) -> Result<Response, P
 }
 
 const fn scope_key(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, about, values: Values::Text }
+    Parameter { name, about, values: Values::NodeKey }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use context_server::Authentication;
 use serde_json::json;
 
 use crate::support::Server;
@@ -50,7 +51,7 @@ async fn one_damaged_tenant_is_unwell_on_its_own_routes_only() {
 
 #[tokio::test]
 async fn a_server_that_lost_its_store_is_alive_and_not_ready() {
-    let server = Server::that_lost_its_store().await;
+    let server = Server::that_lost_its_store(Authentication::Open).await;
     let unready = server.get("/readyz").await;
     assert_eq!((unready.problem(503), unready.header("retry-after")), ("store_unavailable".to_owned(), "5"));
     // What the driver said is for the log.

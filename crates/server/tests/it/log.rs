@@ -2,7 +2,10 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use context_domain::access::{Access, Permission};
+use context_server::Authentication;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -46,16 +49,20 @@ impl Lines {
     }
 
     fn errors(&self) -> Vec<Value> {
+        self.of_level("ERROR")
+    }
+
+    fn of_level(&self, level: &str) -> Vec<Value> {
         let lines = self.text();
         let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        all.filter(|line| line["level"] == "ERROR").collect()
+        all.filter(|line| line["level"] == level).collect()
     }
 }
 
 #[tokio::test]
 async fn a_failure_is_logged_once_with_its_cause_and_the_requests_id() {
     let (lines, _guard) = Lines::taken();
-    let server = Server::that_lost_its_store().await;
+    let server = Server::that_lost_its_store(Authentication::Open).await;
     server.call("GET", "/v1/tenants").header("x-request-id", "r-1").send().await;
     let errors = lines.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -105,4 +112,47 @@ async fn a_panic_is_logged_as_an_error_without_its_words() {
         (&errors[0]["fields"]["cause"], &errors[0]["span"]["request_id"]),
         (&json!("a handler panicked"), &json!("r-2"))
     );
+}
+
+#[tokio::test]
+async fn refused_access_is_told_of_once_a_second_and_no_token_is() {
+    let (lines, _guard) = Lines::taken();
+    let server = Server::with_keys().await;
+    let token = crate::authorization::unknown_token();
+    let told = || {
+        let lines = lines.of_level("INFO").into_iter();
+        lines.filter(|line| line["fields"]["message"] == "access was refused").collect::<Vec<_>>()
+    };
+    let begun = Instant::now();
+    for _ in 0..20 {
+        server.get("contexts").await;
+        server.call("GET", "contexts").bearer(&token).send().await;
+    }
+    assert!(told().len() as u64 <= 1 + begun.elapsed().as_secs(), "{:?}", told());
+    assert_eq!(
+        (&told()[0]["fields"]["code"], &told()[0]["fields"]["untold"]),
+        (&json!("unauthenticated"), &json!(0))
+    );
+    // The next line tells how many went by, and who was refused where that is known.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let access =
+        |tenant: &str| Access::Tenant { tenant: tenant.parse().unwrap(), permission: Permission::Read };
+    let (id, read) = server.key(access("default"), None).await;
+    server.call("GET", "/v1/tenants").bearer(&read).send().await;
+    let all = told();
+    let counted: u64 = all.iter().map(|line| 1 + line["fields"]["untold"].as_u64().unwrap()).sum();
+    assert_eq!(counted, 41);
+    let last = &all[all.len() - 1]["fields"];
+    assert_eq!((&last["code"], &last["principal"]), (&json!("forbidden"), &json!(format!("key:{id}"))));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    server.call("GET", "/v1/tenants/other/contexts").bearer(&read).send().await;
+    assert_eq!(told().last().unwrap()["fields"]["code"], "tenant_not_found");
+    // What is let in, and what is no matter of access, is not told.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let before = told().len();
+    assert_eq!(server.call("GET", "contexts").bearer(&read).send().await.status, 200);
+    server.call("GET", "contexts/x").bearer(&read).send().await;
+    server.call("GET", "/v1/tenants/A/contexts").bearer(&read).send().await;
+    assert_eq!(told().len(), before);
+    assert!(!lines.text().contains(&token) && !lines.text().contains(&read), "{}", lines.text());
 }

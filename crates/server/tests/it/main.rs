@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod authorization;
 mod changes;
 mod conditions;
 mod contexts;
@@ -18,8 +19,10 @@ mod idempotency;
 mod log;
 mod openapi;
 mod problems;
+mod random_credentials;
 mod resolved;
 mod schema;
+mod search;
 mod stores;
 mod support;
 mod tenants;

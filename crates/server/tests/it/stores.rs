@@ -7,7 +7,10 @@ use context_domain::change::{Change, Idempotency};
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
 use context_domain::error::Error;
-use context_domain::ports::{ChangeQuery, Check, Commit, ContextQuery, Contexts, Directory, Outcome, Upkeep};
+use context_domain::key::{ApiKey, KeyId};
+use context_domain::ports::{
+    ChangeQuery, Check, Commit, ContextQuery, Contexts, Directory, KeyQuery, Outcome, Upkeep,
+};
 use context_domain::tenant::{NewTenant, Tenant, TenantId};
 use context_domain::tree::Address;
 
@@ -40,12 +43,36 @@ impl Directory for LostStore {
     async fn remove(&self, _: &TenantId) -> Result<bool, Error> {
         Err(Self::error())
     }
+
+    async fn add_key(&self, _: &ApiKey, _: Option<(&KeyId, Timestamp)>) -> Result<(), Error> {
+        Err(Self::error())
+    }
+
+    async fn key(&self, _: &KeyId) -> Result<Option<ApiKey>, Error> {
+        Err(Self::error())
+    }
+
+    async fn keys(&self, _: &KeyQuery) -> Result<Vec<ApiKey>, Error> {
+        Err(Self::error())
+    }
+
+    async fn end_key(&self, _: &KeyId, _: Timestamp) -> Result<bool, Error> {
+        Err(Self::error())
+    }
+
+    async fn key_used(&self, _: &KeyId, _: Timestamp) -> Result<(), Error> {
+        Err(Self::error())
+    }
 }
 
 #[async_trait]
 impl Upkeep for LostStore {
     async fn checks(&self) -> Vec<Check> {
         vec![Check { name: "store".to_owned(), problem: Some("it does not answer".to_owned()) }]
+    }
+
+    async fn inspect(&self) -> Vec<Check> {
+        self.checks().await
     }
 
     async fn ready(&self) -> Result<(), Error> {

@@ -27,7 +27,10 @@ function operation(path, method, spec) {
   const made = element("details", title);
   made.id = spec.operationId;
   if (spec.description) made.append(element("p", spec.description));
-  const parameters = (spec.parameters || []).map((one) => [one.name, one.in, named(one.schema), one.description]);
+  const scopes = (spec.security || []).flatMap((one) => Object.values(one)).flat();
+  if (scopes.length) made.append(element("p", "Needs a key of scope " + scopes.join(", ") + "."));
+  const valueOf = (one) => named(one.schema || Object.values(one.content)[0].schema);
+  const parameters = (spec.parameters || []).map((one) => [one.name, one.in, valueOf(one), one.description]);
   if (parameters.length) made.append(element("h4", "Parameters"), table(["name", "in", "value", ""], parameters));
   for (const [type, content] of Object.entries(spec.requestBody?.content || {})) {
     made.append(element("h4", "Body: " + type + ", " + named(content.schema)));
