@@ -1,12 +1,13 @@
-# What one types: `make local-run` and `make test`. Everything else here is a part of these two.
+# What one types: `make local-run` and `make test`; `make contract` asks for more tools. The rest is a part of these.
 
 SHELL := /bin/bash
 CARGO ?= cargo
 # Where `make local-run` keeps its data, unless DATABASE_URL says otherwise.
 DATA ?= data
-BIN := $(or $(CARGO_TARGET_DIR),target)/release/context-service
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET)/release/context-service
 
-.PHONY: help local-run build test check-format lint docs unit
+.PHONY: help local-run build test check-format lint docs unit contract
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,3 +39,7 @@ docs:
 
 unit:
 	$(CARGO) test --workspace --locked
+
+contract:  ## lint the OpenAPI document and try a server out against it; needs Node, Python and their registries
+	$(CARGO) build --locked --package context-cli
+	contract/run $(TARGET)/debug/context-service $(TARGET)/contract

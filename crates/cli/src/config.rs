@@ -5,7 +5,7 @@ use std::path::Path;
 use context_store::StoreUrl;
 use serde::Deserialize;
 
-use crate::args::{LogFormat, SettingsArgs};
+use crate::args::{Auth, LogFormat, SettingsArgs};
 use crate::failure::Failure;
 
 /// What a command works with.
@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<String>,
     /// From the configuration file; the command line may add to them.
     pub(crate) allowed_hosts: Vec<String>,
+    /// From the configuration file; the command line may say otherwise.
+    pub(crate) auth: Option<Auth>,
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
 }
@@ -27,6 +29,7 @@ struct File {
     listen: Option<String>,
     #[serde(default)]
     allowed_hosts: Vec<String>,
+    auth: Option<Auth>,
     log: Option<String>,
     log_format: Option<LogFormat>,
 }
@@ -39,9 +42,11 @@ impl Settings {
     pub(crate) fn read(args: &SettingsArgs) -> Result<Self, Failure> {
         let file = args.config.as_deref().map_or_else(|| Ok(File::default()), read_file)?;
         Ok(Self {
-            store: store_url(args.store.clone().or(file.store))?,
+            // An empty variable is how many a script unsets one.
+            store: store_url(args.store.clone().filter(|store| !store.is_empty()).or(file.store))?,
             listen: file.listen,
             allowed_hosts: file.allowed_hosts,
+            auth: file.auth,
             log: args.log.clone().or(file.log),
             log_format: args.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         })

@@ -2,19 +2,29 @@
 
 use std::process::ExitCode;
 
+use context_domain::clock::{Clock, SystemClock};
+use context_domain::error::Error;
 use context_domain::limits;
 use context_domain::ports::Check;
 use context_domain::resolve::MERGE_LAW_VERSION;
+use context_domain::service::Service;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
 use crate::failure::{Failure, WRONG};
-use crate::open;
 use crate::output::{Output, table};
+use crate::{key, open};
 
 pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode, Failure> {
-    let health = open(settings).await?.health().await;
-    let facts = facts(settings);
+    let service = open(settings).await?;
+    let mut health = service.inspect().await;
+    let mut facts = facts(settings);
+    match keys(&service).await {
+        Ok(keys) => facts.push(("API keys", keys)),
+        Err(error) => {
+            health.checks.push(Check { name: "API keys".to_owned(), problem: Some(error.to_string()) });
+        }
+    }
     let json = json!({
         "facts": facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>(),
         "checks": health.checks.iter().map(check_json).collect::<Vec<_>>(),
@@ -32,6 +42,16 @@ pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode
         format!("{about}\n{checks}")
     })?;
     Ok(if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+}
+
+/// How many keys there are, and how many of them let somebody in.
+async fn keys(service: &Service) -> Result<String, Error> {
+    let keys = key::all(service, None).await?;
+    let now = SystemClock.now();
+    Ok(match (keys.len(), keys.iter().filter(|key| key.works(now)).count()) {
+        (0, _) => "none: only `serve --auth none` lets anybody in".to_owned(),
+        (all, working) => format!("{all}, of which {working} work"),
+    })
 }
 
 fn facts(settings: &Settings) -> Vec<(&'static str, String)> {

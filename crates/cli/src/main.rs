@@ -1,11 +1,14 @@
 //! The binary `context-service`.
 
 mod args;
+mod completions;
 mod config;
 mod context;
 mod doctor;
+mod document;
 mod explain;
 mod failure;
+mod key;
 mod output;
 mod serve;
 mod telemetry;
@@ -20,7 +23,7 @@ use context_domain::clock::SystemClock;
 use context_domain::id::{IdSource, RandomIds};
 use context_domain::service::Service;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, SettingsArgs};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -40,16 +43,26 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    let settings = Settings::read(&args.settings)?;
-    // A server tells what it does, other commands only what is wrong.
-    let log = if matches!(args.command, Command::Serve(_)) { "info" } else { "warn" };
-    telemetry::start(&settings, log)?;
+    let given = &args.settings;
     match args.command {
-        Command::Serve(args) => serve::run(&settings, &args).await,
-        Command::Tenant(command) => tenant::run(&open(&settings).await?, command, output).await,
-        Command::Context(command) => context::run(&open(&settings).await?, command, output).await,
-        Command::Doctor => doctor::run(&settings, output).await,
+        Command::Serve(args) => serve::run(&settings(given, "info")?, &args).await,
+        Command::Tenant(command) => {
+            tenant::run(&open(&settings(given, "warn")?).await?, command, output).await
+        }
+        Command::Context(command) => {
+            context::run(&open(&settings(given, "warn")?).await?, command, output).await
+        }
+        Command::Key(command) => key::run(&open(&settings(given, "warn")?).await?, command, output).await,
+        Command::Completions { shell } => completions::run(shell, output),
+        Command::Doctor => doctor::run(&settings(given, "warn")?, output).await,
     }
+}
+
+/// Reads the settings and starts the log: a server tells what it does, other commands only what is wrong.
+fn settings(args: &SettingsArgs, log: &str) -> Result<Settings, Failure> {
+    let settings = Settings::read(args)?;
+    telemetry::start(&settings, log)?;
+    Ok(settings)
 }
 
 /// The service over the store that the settings name; a new embedded store is made with the tenant `default`.

@@ -26,14 +26,23 @@ impl Output {
             Format::Json => format!("{json:#}"),
             Format::Table => table(),
         };
-        let mut stdout = io::stdout().lock();
-        let printed = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
-        match printed {
-            // Whoever closed the pipe has read what they wanted: `… | head`.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::new(format!("standard output: {error}"))),
-            Ok(()) => Ok(()),
+        print(text.trim_end())
+    }
+
+    /// Tells that a command without a result did its work: programs read `json`, people a line on standard error.
+    pub(crate) fn done(&self, json: &Value, line: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => print(&format!("{json:#}")),
+            Format::Table => {
+                note(&line());
+                Ok(())
+            }
         }
+    }
+
+    /// Whether programs read what is printed.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// Prints what went wrong, and answers the exit code.
@@ -62,6 +71,18 @@ impl Output {
     }
 }
 
+/// Prints a text and ends its line on standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    match printed {
+        // Whoever closed the pipe has read what they wanted: `… | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!("standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Prints a line for people on standard error.
 pub(crate) fn note(text: &str) {
     // There is nobody left to tell when standard error is closed.
@@ -85,4 +106,13 @@ pub(crate) fn cell(value: &Value) -> String {
     }
     let start: String = text.chars().take(MOST_CHARS - 1).collect();
     format!("{start}…")
+}
+
+/// A value as people write it: text without quotes, nothing where there is none.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }

@@ -4,22 +4,26 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use context_domain::clock::{Clock, SystemClock};
 use context_domain::id::RandomIds;
-use context_server::{HostName, HttpConfig};
+use context_domain::service::Service;
+use context_server::{Authentication, HostName, HttpConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::ServeArgs;
+use crate::args::{Auth, ServeArgs};
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::open;
+use crate::{key, open};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 
 pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCode, Failure> {
-    let address = listen_address(settings, args)?;
+    let auth = args.auth.or(settings.auth).unwrap_or(Auth::None);
+    let address = listen_address(settings, args, auth)?;
     let allowed_hosts = allowed_hosts(settings, args)?;
     let service = Arc::new(open(settings).await?);
+    tell_of_keys(&service, auth).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     let mut terminate = signal(SignalKind::terminate())
@@ -33,7 +37,11 @@ pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCod
         tracing::info!("stopping: requests under way are finished first");
     };
     tracing::info!(store = %settings.store, "serving on http://{bound}, documentation on http://{bound}/docs");
-    let config = HttpConfig { allowed_hosts, ..HttpConfig::default() };
+    let authentication = match auth {
+        Auth::None => Authentication::Open,
+        Auth::Keys => Authentication::Keys,
+    };
+    let config = HttpConfig { allowed_hosts, authentication, ..HttpConfig::default() };
     let router = context_server::router(service, Arc::new(RandomIds), config);
     context_server::serve(listener, router, stop)
         .await
@@ -41,17 +49,39 @@ pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one address to listen on: loopback, unless it was said by name that others may come in unasked.
-fn listen_address(settings: &Settings, args: &ServeArgs) -> Result<SocketAddr, Failure> {
+/// Whoever made keys may think that they are asked for, and whoever asks for keys needs one.
+async fn tell_of_keys(service: &Service, auth: Auth) -> Result<(), Failure> {
+    let now = SystemClock.now();
+    let some = key::all(service, None).await?.iter().any(|key| key.works(now));
+    match (auth, some) {
+        (Auth::None, true) => tracing::warn!(
+            "there are API keys, and nobody is asked for one: everybody may do everything; --auth keys asks"
+        ),
+        (Auth::Keys, false) => tracing::warn!(
+            "callers are asked for an API key, and there is none that works: context-service key create makes one"
+        ),
+        (Auth::None, false) | (Auth::Keys, true) => {}
+    }
+    Ok(())
+}
+
+/// The one address to listen on: loopback, unless callers show keys or it was said by name that others may come in
+/// unasked.
+fn listen_address(settings: &Settings, args: &ServeArgs, auth: Auth) -> Result<SocketAddr, Failure> {
+    if auth == Auth::Keys && args.insecure_no_auth {
+        return Err(Failure::usage(
+            "--insecure-no-auth lets everybody in, and --auth keys does not: choose one",
+        ));
+    }
     let text = args.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
     let mut found = text.to_socket_addrs().map_err(|error| {
         Failure::usage(format!("--listen {text}: {error}; write HOST:PORT, such as {DEFAULT_LISTEN}"))
     })?;
     let address = found.next().ok_or_else(|| Failure::usage(format!("--listen {text}: no such address")))?;
-    if !address.ip().is_loopback() && !args.insecure_no_auth {
+    if !address.ip().is_loopback() && auth == Auth::None && !args.insecure_no_auth {
         return Err(Failure::usage(format!(
-            "--listen {text} is reachable from other machines, and nobody is asked who they are: listen on a loopback \
-             address, or say --insecure-no-auth"
+            "--listen {text} is reachable from other machines, and nobody is asked who they are: say --auth keys, listen \
+             on a loopback address, or say --insecure-no-auth"
         )));
     }
     Ok(address)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::TenantCommand;
 use crate::failure::Failure;
 use crate::operator;
-use crate::output::{Output, note, table};
+use crate::output::{Output, table};
 
 pub(crate) async fn run(
     service: &Service,
@@ -29,7 +29,7 @@ pub(crate) async fn run(
         }
         TenantCommand::Drop { id, yes: _ } => {
             service.drop_tenant(&operator(), &tenant_id(&id)?).await?;
-            note(&format!("dropped {id}"));
+            output.done(&json!({"dropped": id}), || format!("dropped {id}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -47,8 +47,9 @@ fn line_with(name: &str, text: &str, words: &[&str]) -> Option<String> {
     hits.next().map(|(index, line)| format!("line {}: {}", index + 1, line.trim()))
 }
 
+/// Whether the file is no part of the product: a test, or a measurement that anyone can run.
 fn is_test(name: &str) -> bool {
-    name.contains("/tests/")
+    name.contains("/tests/") || name.contains("/examples/")
 }
 
 #[test]

@@ -1,47 +1,12 @@
 //! The binary: what it prints where, and how it exits.
-#![expect(clippy::unwrap_used, reason = "a broken assumption is a failed test")]
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
-/// An installation in a folder of its own.
-struct Installation(TempDir);
-
-impl Installation {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_context-service"));
-        command.args(args).current_dir(self.0.path()).env_clear().env("DATABASE_URL", "sqlite:data");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Runs what must succeed, and reads what it prints.
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(&[args, &["--output", "json"]].concat());
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Runs what must fail with `code`, printing nothing to standard output, and answers standard error.
-    fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.run(args);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
-        errors
-    }
-}
+use crate::support::Installation;
 
 #[test]
 fn a_new_store_has_the_tenant_default_and_its_global_node() {
@@ -79,7 +44,7 @@ fn what_is_put_is_got_resolved_and_explained() {
 #[test]
 fn the_document_comes_from_a_file_or_standard_input() {
     let here = Installation::new();
-    std::fs::write(here.0.path().join("web.json"), r#"{"from": "file"}"#).unwrap();
+    std::fs::write(here.path().join("web.json"), r#"{"from": "file"}"#).unwrap();
     here.json(&["context", "put", "--project", "web", "web.json"]);
     let mut put = here.command(&["context", "put", "--project", "api", "-"]);
     let mut child = put.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -175,9 +140,9 @@ fn tenants_are_created_listed_and_dropped() {
 #[test]
 fn settings_come_from_flags_over_environment_over_file() {
     let here = Installation::new();
-    let file = here.0.path().join("settings.toml");
+    let file = here.path().join("settings.toml");
     std::fs::write(&file, "store = \"sqlite:from-file\"\n").unwrap();
-    let exists = |folder: &str| here.0.path().join(folder).exists();
+    let exists = |folder: &str| here.path().join(folder).exists();
     let listed =
         here.command(&["--config", "settings.toml", "tenant", "list"]).env_remove("DATABASE_URL").output();
     assert!(listed.unwrap().status.success() && exists("from-file"));
@@ -195,7 +160,7 @@ fn whoever_asks_for_postgresql_is_not_given_a_local_file() {
     let here = Installation::new();
     let mut command = here.command(&["tenant", "list"]);
     let output =
-        command.env_remove("DATABASE_URL").env("DB_HOST", "db").env("HOME", here.0.path()).output().unwrap();
+        command.env_remove("DATABASE_URL").env("DB_HOST", "db").env("HOME", here.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("DB_HOST"));
 }
@@ -204,9 +169,9 @@ fn whoever_asks_for_postgresql_is_not_given_a_local_file() {
 fn without_settings_the_store_is_in_the_users_data_directory() {
     let here = Installation::new();
     let mut command = here.command(&["tenant", "list"]);
-    let output = command.env_remove("DATABASE_URL").env("HOME", here.0.path()).output().unwrap();
+    let output = command.env_remove("DATABASE_URL").env("HOME", here.path()).output().unwrap();
     assert!(output.status.success());
-    assert!(here.0.path().join(".local/share/context-service/control.db").exists());
+    assert!(here.path().join(".local/share/context-service/control.db").exists());
 }
 
 #[test]
@@ -214,7 +179,7 @@ fn doctor_names_what_is_wrong() {
     let here = Installation::new();
     let well = here.json(&["doctor"]);
     assert_eq!(well["well"], true);
-    let file = std::fs::read_dir(here.0.path().join("data/tenants")).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(here.path().join("data/tenants")).unwrap().next().unwrap().unwrap().path();
     let name = Path::new(&file).file_name().unwrap().to_str().unwrap().to_owned();
     std::fs::remove_file(&file).unwrap();
     let output = here.run(&["doctor"]);
@@ -223,7 +188,7 @@ fn doctor_names_what_is_wrong() {
     assert!(table.contains("tenant default"), "{table}");
     let unwell = here.fails(1, &["context", "get"]);
     assert!(unwell.contains("default"), "{unwell}");
-    assert!(!here.0.path().join("data/tenants").join(name).exists(), "an empty tenant was made in its place");
+    assert!(!here.path().join("data/tenants").join(name).exists(), "an empty tenant was made in its place");
 }
 
 #[test]
@@ -233,7 +198,7 @@ fn a_closed_pipe_is_no_failure() {
         format!("set -o pipefail; {} doctor | head -n 1 > /dev/null", env!("CARGO_BIN_EXE_context-service"));
     let status = Command::new("bash")
         .args(["-c", &script])
-        .current_dir(here.0.path())
+        .current_dir(here.path())
         .env("DATABASE_URL", "sqlite:data")
         .status()
         .unwrap();

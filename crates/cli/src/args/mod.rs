@@ -1,0 +1,157 @@
+//! The command line, as it is typed.
+#![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
+
+mod context;
+mod import;
+mod key;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use context::{
+    AddressArgs, ConditionArgs, ContextCommand, DeleteArgs, DocumentArgs, FilterArgs, PatchArgs, PutArgs,
+};
+pub(crate) use import::ImportArgs;
+pub(crate) use key::{KeyCommand, KeyScope};
+
+/// The shared, multi-tenant memory of context for AI agents.
+#[derive(Debug, Parser)]
+#[command(name = "context-service", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the configuration file may say too.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SettingsArgs {
+    /// Where everything is kept: sqlite:DIR [default: sqlite: and the user's data directory]
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
+    /// A TOML file with store, listen, allowed_hosts, auth, log, log_format; flags and environment win over it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What is logged on standard error, as in RUST_LOG: error, warn, info, debug, or per module
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// How the log is written
+    #[arg(long, global = true, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables for people
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the HTTP API
+    #[command(after_help = "Examples:\n  \
+        context-service --store sqlite:data serve --listen 127.0.0.1:8000\n  \
+        context-service --store sqlite:data serve --listen 0.0.0.0:8000 --allowed-host ctx.example.org --auth keys")]
+    Serve(ServeArgs),
+    /// Create, list, show and drop tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Write, read, resolve, explain, find and import contexts
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// Create, list, rotate and revoke API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Print a script that completes commands and flags in a shell
+    #[command(after_help = "Examples:\n  \
+        context-service completions bash > ~/.local/share/bash-completion/completions/context-service\n  \
+        context-service completions zsh > ~/.zfunc/_context-service\n  \
+        context-service completions fish > ~/.config/fish/completions/context-service.fish")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Show the store, its paths, versions and limits, and what is wrong; exit 1 if something is
+    #[command(after_help = "Example:\n  context-service doctor --output json")]
+    Doctor,
+}
+
+/// How callers of the server show who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Auth {
+    /// Nobody is asked, and everybody may do everything
+    None,
+    /// Each request carries an API key: Authorization: Bearer cs_…
+    Keys,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+
+    /// A name, beside localhost, under which clients may reach the server; may be repeated
+    #[arg(long = "allowed-host", value_name = "HOST")]
+    pub(crate) allowed_hosts: Vec<String>,
+
+    /// Who is let in [default: none, which asks nobody]
+    #[arg(long, value_enum)]
+    pub(crate) auth: Option<Auth>,
+
+    /// Listen beyond loopback although nobody is asked who they are
+    #[arg(long)]
+    pub(crate) insecure_no_auth: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Create a tenant
+    #[command(after_help = "Example:\n  context-service tenant create my-tenant")]
+    Create {
+        /// 1 to 48 of a-z, 0-9, '_' and '-', beginning with a letter or a digit
+        id: String,
+    },
+    /// List all tenants
+    #[command(after_help = "Example:\n  context-service tenant list --output json")]
+    List,
+    /// Show one tenant
+    #[command(after_help = "Example:\n  context-service tenant show my-tenant")]
+    Show {
+        /// The tenant's id
+        id: String,
+    },
+    /// Drop a tenant and everything in it, its keys too, for good
+    #[command(after_help = "Example:\n  context-service tenant drop my-tenant --yes")]
+    Drop {
+        /// The tenant's id
+        id: String,
+        /// Yes, drop it
+        #[arg(long, required = true)]
+        yes: bool,
+    },
+}

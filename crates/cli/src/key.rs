@@ -1,0 +1,96 @@
+//! `key create | list | revoke | rotate`.
+
+use std::process::ExitCode;
+
+use context_domain::access::Access;
+use context_domain::error::Error;
+use context_domain::key::ApiKey;
+use context_domain::page::PageRequest;
+use context_domain::service::{KeyRequest, NewKey, Service};
+use context_domain::tenant::TenantId;
+use serde_json::{Value, json};
+
+use crate::args::{KeyCommand, KeyScope};
+use crate::failure::Failure;
+use crate::operator;
+use crate::output::{Output, note, plain, table};
+
+pub(crate) async fn run(
+    service: &Service,
+    command: KeyCommand,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    match command {
+        KeyCommand::Create { name, scope, tenant, expires_at } => {
+            let access = access(scope, tenant)?;
+            let request = KeyRequest { name, access, expires_at };
+            print_new(output, &service.create_key(&operator(), request).await?)?;
+        }
+        KeyCommand::List { tenant } => print(output, &all(service, tenant.as_ref()).await?)?,
+        KeyCommand::Revoke { id } => {
+            service.revoke_key(&operator(), &id).await?;
+            output.done(&json!({"revoked": id.as_str()}), || format!("revoked {id}"))?;
+        }
+        KeyCommand::Rotate { id, ends_at } => {
+            print_new(output, &service.rotate_key(&operator(), &id, ends_at).await?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every key, or every one of a tenant, whether it works or not.
+pub(crate) async fn all(service: &Service, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, Error> {
+    let mut keys = Vec::new();
+    let mut request = PageRequest::default();
+    loop {
+        let page = service.list_keys(&operator(), tenant, &request).await?;
+        keys.extend(page.items);
+        request.token = page.next_page_token;
+        if request.token.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+fn access(scope: KeyScope, tenant: Option<TenantId>) -> Result<Access, Failure> {
+    match (scope.permission(), tenant) {
+        (Some(permission), Some(tenant)) => Ok(Access::Tenant { tenant, permission }),
+        (None, None) => Ok(Access::Operator),
+        (None, Some(_)) => {
+            Err(Failure::usage("--scope operator is for the whole installation: leave --tenant out"))
+        }
+        (Some(permission), None) => {
+            Err(Failure::usage(format!("--scope {permission} is for one tenant: name it with --tenant")))
+        }
+    }
+}
+
+/// The token alone on standard output, so that a script can take it; what the key is on standard error.
+fn print_new(output: &Output, new: &NewKey) -> Result<(), Failure> {
+    let mut json = new.key.to_json();
+    let token = new.token.reveal();
+    if let Value::Object(members) = &mut json {
+        members.insert("token".to_owned(), token.as_str().into());
+    }
+    if !output.is_json() {
+        note(&listing(std::slice::from_ref(&new.key)));
+        note("The token below is shown this once and kept nowhere.");
+    }
+    output.data(&json, || token)
+}
+
+fn print(output: &Output, keys: &[ApiKey]) -> Result<(), Failure> {
+    let json = json!({"items": keys.iter().map(ApiKey::to_json).collect::<Vec<_>>()});
+    output.data(&json, || listing(keys))
+}
+
+fn listing(keys: &[ApiKey]) -> String {
+    let columns =
+        ["id", "name", "tenant_id", "scope", "created_at", "expires_at", "revoked_at", "last_used_at"];
+    let mut table = table(columns);
+    for key in keys {
+        let members = key.to_json();
+        table.add_row(columns.map(|column| members.get(column).map(plain).unwrap_or_default()));
+    }
+    table.to_string()
+}

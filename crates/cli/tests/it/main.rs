@@ -1,0 +1,12 @@
+//! The binary as its users meet it: arguments in, output and exit codes out.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken assumption is a failed test")]
+
+mod acme;
+mod commands;
+mod contexts;
+mod documents;
+mod help;
+mod import;
+mod keys;
+mod repository;
+mod support;
