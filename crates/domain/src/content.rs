@@ -292,4 +292,21 @@ mod tests {
         assert!(titled("世".repeat(255)).is_ok());
         assert!(titled("世".repeat(256)).is_err());
     }
+
+    #[test]
+    fn a_million_faults_are_not_a_million_answers() {
+        let mut body: Map<String, Value> = (0..5_000).map(|n| (n.to_string(), Value::Null)).collect();
+        body.insert("context_data".to_owned(), json!({}));
+        let unknown = Content::from_json(&body, Some(Level::Task)).unwrap_err();
+        assert_eq!(unknown.len(), MAX_FAULTS);
+        for rules in [
+            json!({"unset": vec!["a"; 5_000]}),
+            json!({"strategies": {}, "locked": vec![1; 257]}),
+            json!({"locked": ["/".to_owned() + &"a".repeat(70_000)]}),
+            json!({"unset": (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>()}),
+        ] {
+            let body = json!({"context_data": {}, "inheritance": rules});
+            assert_eq!(read(&body, Some(Level::Task)).unwrap_err(), ["/inheritance"]);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Folders that earlier versions made are raised on opening, with everything in them.
+//! Folders that earlier versions made are raised on opening, with everything in them, and their index with them.
 //!
 //! `tests/revision-1` is a folder that the program made when both kinds of file had revision 1: a tenant `default` with
 //! a tree and notes, one of them removed and one expired since, and a tenant `other` with a note.
@@ -8,16 +8,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use context_domain::access::{Access, Permission};
+use context_domain::access::{Access, Caller, Permission, Principal};
 use context_domain::clock::{Clock, SystemClock};
 use context_domain::context::Context;
 use context_domain::id::{IdSource, RandomIds};
 use context_domain::key::{ApiKey, KeyId, Token};
-use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, KeyQuery};
+use context_domain::patch::Patch;
+use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, KeyQuery, Subtree};
 use context_domain::search::{Search, words_of};
-use context_domain::service::Ports;
+use context_domain::service::{Ports, Service, WriteOptions};
 use context_domain::tenant::TenantId;
-use context_domain::tree::Level;
+use context_domain::tree::{Address, Level, Scope};
 use context_store::StoreUrl;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -151,4 +152,31 @@ async fn raised_files_have_the_tables_of_new_ones() {
         }
     }
     assert_eq!((&tables[0], &tables[1]), (&tables[2], &tables[3]));
+}
+
+/// What is removed leaves the index too, although nothing would find it there.
+#[tokio::test]
+async fn the_index_holds_the_contexts_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let ports = open(folder.path()).await;
+    let id: TenantId = "default".parse().unwrap();
+    let tenant = ports.directory.get(&id).await.unwrap().unwrap();
+    let file = folder.path().join("tenants").join(format!("{id}.{}.db", tenant.generation.as_str()));
+    let counts = || {
+        ["contexts", "context_index", "context_terms"]
+            .map(|table| number(&file, &format!("SELECT count(*) FROM {table}")))
+    };
+    let service = Service::new(ports, Arc::new(SystemClock), Arc::new(RandomIds));
+    let principal = Principal { name: "tester".to_owned(), access: Access::Operator };
+    let me = Caller::in_tenant(principal, id, "request".to_owned());
+    let at = |keys| Address::Scope(Scope::from_keys(keys).unwrap());
+    let body = json!({"context_data": {"n": 1}}).as_object().unwrap().clone();
+    let task = at([Some("p"), Some("b"), Some("t")]);
+    service.put(&me, &task, body, WriteOptions::default()).await.unwrap();
+    let patch = json!({"title": "a task"}).as_object().unwrap().clone();
+    service.patch(&me, &task, Patch::Merge(patch), WriteOptions::default()).await.unwrap();
+    assert_eq!(counts(), [4; 3]);
+    let project = at([Some("p"), None, None]);
+    service.delete(&me, &project, Subtree::Remove, WriteOptions::default()).await.unwrap();
+    assert_eq!(counts(), [1; 3]);
 }

@@ -195,10 +195,12 @@ async fn whoever_is_not_known_learns_nothing_but_that() {
                 refusals.push((None, plain(&answer, "\0")));
             }
         }
-        let malformed = world.operator.split_at(world.operator.len() - 1).0;
+        let mut malformed = world.operator.clone();
+        malformed.pop();
         let unknown = unknown_token();
-        let other_secret = format!("{}_{}", world.operator.split_at(35).0, unknown.split_at(36).1);
-        for token in ["x", "Bearer", malformed, &unknown, &other_secret, &world.revoked, &world.expired] {
+        let parts = |token: &str| token.splitn(3, '_').map(str::to_owned).collect::<Vec<_>>();
+        let other_secret = format!("cs_{}_{}", parts(&world.operator)[1], parts(&unknown)[2]);
+        for token in ["x", "Bearer", &malformed, &unknown, &other_secret, &world.revoked, &world.expired] {
             for call in calls() {
                 let answer = same_id(call.bearer(token)).await;
                 let challenge = "Bearer error=\"invalid_token\"";

@@ -50,8 +50,7 @@ enum Verdict {
 
 fn verdict(needs: Needs, worth: Option<&Access>, tenant: &str) -> Verdict {
     match (needs, worth) {
-        (Needs::Nothing, _) | (Needs::AnyKey, Some(_)) | (_, Some(Access::Operator)) => Verdict::LetIn,
-        (_, None) => Verdict::Unknown,
+        (Needs::AnyKey | Needs::InTenant(_) | Needs::Operator, None) => Verdict::Unknown,
         (Needs::Operator, Some(Access::Tenant { .. })) => Verdict::Forbidden,
         (Needs::InTenant(_), Some(Access::Tenant { tenant: own, .. })) if own.as_str() != tenant => {
             Verdict::NoSuchTenant
@@ -59,7 +58,10 @@ fn verdict(needs: Needs, worth: Option<&Access>, tenant: &str) -> Verdict {
         (Needs::InTenant(needed), Some(Access::Tenant { permission, .. })) if *permission < needed => {
             Verdict::Forbidden
         }
-        (Needs::InTenant(_), Some(Access::Tenant { .. })) => Verdict::LetIn,
+        (Needs::Nothing, _)
+        | (Needs::AnyKey, Some(_))
+        | (_, Some(Access::Operator))
+        | (Needs::InTenant(_), Some(Access::Tenant { .. })) => Verdict::LetIn,
     }
 }
 
