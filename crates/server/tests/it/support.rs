@@ -119,6 +119,7 @@ impl Server {
     }
 
     async fn over(config: HttpConfig, change: impl FnOnce(Ports, Arc<Knobs>) -> Ports) -> Self {
+        LazyLock::force(&LISTENS);
         let folder = tempfile::tempdir().unwrap();
         let knobs = Arc::new(Knobs::default());
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Arc::clone(&knobs)));
@@ -409,6 +410,12 @@ impl Answer {
         }
     }
 }
+
+/// Somebody listens to every thread's log. Else whichever thread comes first to a line of the log that only another
+/// thread's test listens to has it taken for one that nobody wants, for all threads.
+static LISTENS: LazyLock<()> = LazyLock::new(|| {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+});
 
 /// The OpenAPI document.
 pub(crate) static OPENAPI: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi()).unwrap());
