@@ -7,7 +7,7 @@ DATA ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/context-service
 
-.PHONY: help local-run build test check-format lint docs unit contract
+.PHONY: help local-run build test tools check-format lint docs unit contract
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,12 @@ local-run: build  ## build, prepare a data folder with the tenant `default`, ser
 	@echo
 	DATABASE_URL="$${DATABASE_URL:-sqlite:$(DATA)}" $(BIN) serve --listen "$${LISTEN_ADDR:-127.0.0.1:8000}"
 
-test: check-format lint docs unit  ## everything that must hold
+test: tools check-format lint docs unit  ## everything that must hold
+
+# The README's tour is run by a test, and its commands use curl.
+tools:
+	@command -v curl > /dev/null || { command -v apt-get > /dev/null && apt-get update -qq && apt-get install -y -qq curl; } \
+		|| { echo "the tests need curl: install it" >&2; exit 1; }
 
 check-format:
 	$(CARGO) fmt --all --check

@@ -96,6 +96,7 @@ fn the_tour_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+    std::fs::copy(root.join("AGENTS.md"), folder.path().join("AGENTS.md")).unwrap();
     let server = Server::start(folder.path());
     let binaries = Path::new(env!("CARGO_BIN_EXE_context-service")).parent().unwrap();
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());

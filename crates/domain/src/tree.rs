@@ -297,5 +297,7 @@ mod tests {
         assert_eq!(pointers(serde_json::json!({"projct": "p"})), ["/projct"]);
         assert_eq!(pointers(serde_json::json!({"project": 1})), ["/project"]);
         assert_eq!(pointers(serde_json::json!([])), [""]);
+        let project = Scope::from_json(&serde_json::json!({"project": "p", "branch": null})).unwrap();
+        assert_eq!(project.level(), Level::Project);
     }
 }

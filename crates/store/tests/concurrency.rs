@@ -8,6 +8,7 @@ use context_domain::change::RequestHash;
 use context_domain::clock::SystemClock;
 use context_domain::error::Error;
 use context_domain::id::RandomIds;
+use context_domain::limits::MAX_FAULTS;
 use context_domain::page::PageRequest;
 use context_domain::patch::Patch;
 use context_domain::ports::Subtree;
@@ -238,4 +239,20 @@ async fn pages_of_large_contexts_end_early_and_go_on() {
     let changes =
         service.changes(&caller(), None, &PageRequest { limit: Some(200), token: None }).await.unwrap();
     assert!(changes.items.len() < 11 && changes.next_page_token.is_some());
+}
+
+#[tokio::test]
+async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest() {
+    let (_folder, service) = service().await;
+    let Value::Object(rules) = json!({"context_data": {}, "inheritance": {"locked": ["/*"]}}) else {
+        panic!()
+    };
+    service.put(&caller(), &at([None; 3]), rules, WriteOptions::default()).await.unwrap();
+    let many: Map<String, Value> = (0..MAX_FAULTS + 500).map(|n| (n.to_string(), json!(n))).collect();
+    let web = at([Some("web"), None, None]);
+    let refused = service.put(&caller(), &web, body(Value::Object(many)), WriteOptions::default()).await;
+    let Err(Error::Locked(faults)) = refused else { panic!("{refused:?}") };
+    assert_eq!(faults.len(), MAX_FAULTS + 1);
+    assert_eq!(faults.last().unwrap().message, "500 values more are locked");
+    assert!(matches!(service.get(&caller(), &web).await, Err(Error::NotFound(_))));
 }

@@ -175,6 +175,15 @@ fn without_settings_the_store_is_in_the_users_data_directory() {
 }
 
 #[test]
+fn an_empty_variable_names_no_store() {
+    let here = Installation::new();
+    let mut command = here.command(&["tenant", "list"]);
+    let output = command.env("DATABASE_URL", "").env("HOME", here.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(here.path().join(".local/share/context-service/control.db").exists());
+}
+
+#[test]
 fn doctor_names_what_is_wrong() {
     let here = Installation::new();
     let well = here.json(&["doctor"]);

@@ -317,6 +317,8 @@ mod tests {
         }
         let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n  \"a\": nul\n}") else { panic!() };
         assert_eq!((line, column), (2, 8));
+        let Err(ReadError::Syntax { message, .. }) = read(b"\xef\xbb\xbf{}") else { panic!() };
+        assert!(message.contains("byte order mark"), "{message}");
         let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n\"\xff\"}") else { panic!() };
         assert_eq!((line, column), (2, 2));
     }

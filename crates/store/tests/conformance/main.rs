@@ -17,6 +17,8 @@ mod harness;
 mod idempotency;
 mod keys;
 mod pages;
+#[path = "../support/random.rs"]
+mod random;
 mod random_search;
 mod search;
 mod sqlite;

@@ -12,31 +12,15 @@ use context_domain::tree::Level;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{HOUR, World, content, every, ids};
+use crate::random::Random;
 
 /// Writes, and searches, of a round.
 const PER_ROUND: usize = 60;
 const NAMES: [&str; 5] = ["a", "b", "c", "", "a/b"];
 const WORDS: [&str; 8] = ["one", "Two", "THREE", "straße", "STRASSE", "Σίσυφος", "don't", "世界"];
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
-struct Random(u64);
-
+/// What is written and searched for at random.
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
     fn text(&mut self) -> String {
         (0..=self.below(2)).map(|_| self.pick(&WORDS)).collect::<Vec<_>>().join(" ")
     }

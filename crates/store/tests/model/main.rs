@@ -10,6 +10,8 @@
 #[path = "../support/fakes.rs"]
 mod fakes;
 mod map;
+#[path = "../support/random.rs"]
+mod random;
 
 use std::collections::HashMap;
 use std::env;
@@ -33,28 +35,9 @@ use tempfile::TempDir;
 
 use fakes::{CountedIds, FakeClock};
 use map::{Answer, Doc, Entry, Model, Name, Request, What, When};
+use random::Random;
 
 const HOUR: i64 = 3_600_000_000;
-
-/// Numbers that look random and are the same each time (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
-    }
-}
 
 /// Both sides, and which life of the model has which id in the store.
 struct Trial {
