@@ -111,6 +111,14 @@ pub enum Error {
         /// What the caller would need.
         needs: &'static str,
     },
+    /// Tenants are made and dropped by the store's owner, and this process is not connected as the owner.
+    #[error(
+        "tenants are made and dropped over the owner's connection, which this process does not have: run `{command}` as the owner, or start the process with DATABASE_ADMIN_URL"
+    )]
+    OwnerNeeded {
+        /// What the owner may run instead.
+        command: String,
+    },
     /// Too many others wrote at the same time.
     #[error(
         "others wrote the context {MAX_WRITE_ATTEMPTS} times while this write was computed: nothing was written; try again"
@@ -174,6 +182,7 @@ impl Error {
             Self::Unauthenticated => "unauthenticated",
             Self::KeyNotFound(_) => "key_not_found",
             Self::Forbidden { .. } => "forbidden",
+            Self::OwnerNeeded { .. } => "owner_needed",
             Self::Contended => "contended",
             Self::Unavailable { .. } => "store_unavailable",
             Self::OutcomeUnknown(_) => "outcome_unknown",

@@ -217,7 +217,13 @@ pub trait Upkeep: Send + Sync {
 
     /// Whether the store answers at all.
     async fn ready(&self) -> Result<(), Error>;
+
+    /// What the store is and how it is reached, in words for people.
+    async fn facts(&self) -> Result<Vec<Fact>, Error>;
 }
+
+/// Something that is known of a store: what, and what it is.
+pub type Fact = (&'static str, String);
 
 /// The finding of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,4 +10,4 @@ pub use http::access::Authentication;
 pub use http::hosts::HostName;
 pub use http::openapi::openapi;
 pub use http::serve::serve;
-pub use http::{HttpConfig, router};
+pub use http::{HttpConfig, router, surround};

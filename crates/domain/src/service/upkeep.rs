@@ -2,7 +2,7 @@
 
 use super::Service;
 use crate::error::Error;
-use crate::ports::Check;
+use crate::ports::{Check, Fact};
 
 /// The findings of every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,5 +35,13 @@ impl Service {
     /// The store's.
     pub async fn ready(&self) -> Result<(), Error> {
         self.ports.upkeep.ready().await
+    }
+
+    /// What the store is and how it is reached, in words for operators.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn facts(&self) -> Result<Vec<Fact>, Error> {
+        self.ports.upkeep.facts().await
     }
 }

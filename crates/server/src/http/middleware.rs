@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use context_domain::error::Error;
+use context_domain::id::IdSource;
 use context_domain::limits::MAX_REQUEST_ID_BYTES;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::App;
 use super::limits::REFUSAL_LOG_INTERVAL;
 use super::problem::{Kind, Problem};
 
@@ -26,8 +26,12 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct RequestId(pub(crate) String);
 
 /// Gives the request its id and its span, and turns a problem into the body that carries the id.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = accepted_id(request.headers()).unwrap_or_else(|| app.ids.uuid().to_string());
+pub(crate) async fn observe(
+    State(ids): State<Arc<dyn IdSource>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = accepted_id(request.headers()).unwrap_or_else(|| ids.uuid().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let span = tracing::info_span!("request", request_id = id, method = %request.method(), route);

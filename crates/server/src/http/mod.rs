@@ -73,23 +73,29 @@ impl Default for HttpConfig {
 pub fn router(service: Arc<Service>, ids: Arc<dyn IdSource>, config: HttpConfig) -> axum::Router {
     let app = App {
         service,
-        ids,
         authentication: config.authentication,
         refusals: Arc::default(),
         request_timeout: config.request_timeout,
         slots: Arc::new(Semaphore::new(config.max_concurrent_requests)),
     };
-    let allowed = AllowedHosts::new(config.allowed_hosts);
     let router = axum::Router::new();
-    routes()
+    let routes = routes()
         .into_iter()
         .fold(router, |router, route| router.route(route.path, route.handler))
         .fallback(middleware::no_route)
         .method_not_allowed_fallback(middleware::no_method)
+        .with_state(app);
+    surround(routes, ids, config.allowed_hosts)
+}
+
+/// Routes within the layers that every request passes: its id and its log, the check of its host, and an answer where
+/// a handler panics.
+pub fn surround(routes: axum::Router, ids: Arc<dyn IdSource>, allowed_hosts: Vec<HostName>) -> axum::Router {
+    let allowed = AllowedHosts::new(allowed_hosts);
+    routes
         .layer(from_fn_with_state(allowed, hosts::guard))
         .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn_with_state(app.clone(), middleware::observe))
-        .with_state(app)
+        .layer(from_fn_with_state(ids, middleware::observe))
 }
 
 /// Every route.
@@ -158,12 +164,14 @@ impl Route {
             let _slot = app.admit(spec)?;
             let (parts, body) = request.into_parts();
             let call = app.read(app.let_in(spec, parts).await?, rules, body).await?;
-            match timeout(app.request_timeout, handler(Arc::clone(&app.service), call)).await {
+            let keyed = call.headers().contains_key(conditions::IDEMPOTENCY_KEY);
+            let answered = match timeout(app.request_timeout, handler(Arc::clone(&app.service), call)).await {
                 Ok(answered) => answered,
                 // The store may carry the write out all the same.
                 Err(elapsed) if spec.verb.writes() => Err(Error::OutcomeUnknown(Box::new(elapsed)).into()),
                 Err(_) => Err(Problem::refusal(&Kind::TIMEOUT, "the answer took too long: try again")),
-            }
+            };
+            if keyed { answered.map_err(Problem::made_repeatable) } else { answered }
         });
         Self { path, rules, handler }
     }
@@ -173,7 +181,6 @@ impl Route {
 #[derive(Clone)]
 struct App {
     service: Arc<Service>,
-    ids: Arc<dyn IdSource>,
     authentication: Authentication,
     refusals: Arc<Refusals>,
     request_timeout: Duration,

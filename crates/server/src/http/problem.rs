@@ -27,6 +27,8 @@ pub(crate) struct Kind {
 pub(crate) enum Problem {
     /// The service said so.
     Service(Error),
+    /// The service said so of a write whose outcome is unknown, and repeating it does it once all the same.
+    Repeatable(Error),
     /// HTTP itself refuses, before the service is asked.
     Refusal(Refusal),
 }
@@ -38,6 +40,9 @@ pub(crate) struct Refusal {
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// Seconds after which to repeat a write whose outcome is unknown.
+const REPEAT_AFTER: u16 = 1;
 
 /// The media type of a problem.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -61,10 +66,19 @@ impl Problem {
         self
     }
 
+    /// The same problem, answered to a request with an idempotency key: that one may be repeated although nobody knows
+    /// what became of it.
+    pub(crate) fn made_repeatable(self) -> Self {
+        match self {
+            Self::Service(error @ Error::OutcomeUnknown(_)) => Self::Repeatable(error),
+            other => other,
+        }
+    }
+
     /// What kind of problem this is.
     pub(crate) fn kind(&self) -> &'static Kind {
         match self {
-            Self::Service(error) => kind_of(error),
+            Self::Service(error) | Self::Repeatable(error) => kind_of(error),
             Self::Refusal(refusal) => refusal.kind,
         }
     }
@@ -73,7 +87,7 @@ impl Problem {
     pub(crate) fn to_json(&self, request_id: &str) -> Value {
         let kind = self.kind();
         let mut members = match self {
-            Self::Service(error) => match error.to_json() {
+            Self::Service(error) | Self::Repeatable(error) => match error.to_json() {
                 Value::Object(members) => members,
                 other => Map::from_iter([("detail".to_owned(), other)]),
             },
@@ -97,7 +111,7 @@ impl Problem {
     pub(crate) fn log(&self) {
         let kind = self.kind();
         match self {
-            Self::Service(error) if error.is_failure() => {
+            Self::Service(error) | Self::Repeatable(error) if error.is_failure() => {
                 tracing::error!(code = kind.code, error = %error, cause = causes(error), "a request failed");
             }
             _ => tracing::debug!(code = kind.code, "a request was refused"),
@@ -117,7 +131,11 @@ impl IntoResponse for Problem {
         let mut response = kind.status.into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some(seconds) = kind.retry_after {
+        let seconds = match self {
+            Self::Repeatable(_) => Some(REPEAT_AFTER),
+            _ => kind.retry_after,
+        };
+        if let Some(seconds) = seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Self::Refusal(refusal) = &mut self {
@@ -148,6 +166,7 @@ fn kind_of(error: &Error) -> &'static Kind {
         Error::IdempotencyKeyReused => &Kind::IDEMPOTENCY_KEY_REUSED,
         Error::Unauthenticated => &Kind::UNAUTHENTICATED,
         Error::Forbidden { .. } => &Kind::FORBIDDEN,
+        Error::OwnerNeeded { .. } => &Kind::OWNER_NEEDED,
         Error::Contended => &Kind::CONTENDED,
         Error::Unavailable { .. } => &Kind::STORE_UNAVAILABLE,
         Error::OutcomeUnknown(_) => &Kind::OUTCOME_UNKNOWN,
@@ -165,6 +184,8 @@ impl Kind {
     pub(crate) const UNAUTHENTICATED: Self =
         Self::new("unauthenticated", StatusCode::UNAUTHORIZED, "An API key is needed");
     pub(crate) const FORBIDDEN: Self = Self::new("forbidden", StatusCode::FORBIDDEN, "Not allowed");
+    pub(crate) const OWNER_NEEDED: Self =
+        Self::new("owner_needed", StatusCode::FORBIDDEN, "This needs the store's owner");
     pub(crate) const HOST_NOT_ALLOWED: Self =
         Self::new("host_not_allowed", StatusCode::FORBIDDEN, "The server does not answer under this name");
     pub(crate) const ORIGIN_NOT_ALLOWED: Self = Self::new(
@@ -221,7 +242,7 @@ impl Kind {
     pub(crate) const STORE_UNAVAILABLE: Self =
         Self::new("store_unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store is unavailable")
             .retry_after(5);
-    /// Repeating the request may do it twice, so nobody is told to.
+    /// Repeating the request may do it twice, so nobody is told to but who sent an idempotency key.
     pub(crate) const OUTCOME_UNKNOWN: Self = Self::new(
         "outcome_unknown",
         StatusCode::SERVICE_UNAVAILABLE,
@@ -287,6 +308,7 @@ mod tests {
             Error::IdempotencyKeyReused,
             Error::Unauthenticated,
             Error::Forbidden { needs: "operator" },
+            Error::OwnerNeeded { command: message() },
             Error::Contended,
             Error::Unavailable { detail: message(), source: None },
             Error::OutcomeUnknown("no answer".into()),
@@ -300,9 +322,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_to_repeat_a_write_whose_outcome_is_unknown() {
-        let response = Problem::Service(Error::OutcomeUnknown("no answer".into())).into_response();
+    fn whoever_sent_no_key_is_not_told_to_repeat_a_write_whose_outcome_is_unknown() {
+        let unknown = || Problem::Service(Error::OutcomeUnknown("no answer".into()));
+        let response = unknown().into_response();
         assert_eq!((response.status().as_u16(), response.headers().get(RETRY_AFTER)), (503, None));
+        let response = unknown().made_repeatable().into_response();
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        let response = Problem::Service(Error::GlobalNode).made_repeatable().into_response();
+        assert!(!response.headers().contains_key(RETRY_AFTER));
         let response = Problem::Service(Error::Contended).into_response();
         assert!(response.headers().contains_key(RETRY_AFTER));
     }

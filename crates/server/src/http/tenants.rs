@@ -24,7 +24,7 @@ pub(super) const CREATE: Spec = Spec {
     summary: "Create a tenant",
     body: Body::Tenant,
     answers: &[Answer::Created(Shape::Tenant)],
-    problems: &[Kind::TENANT_EXISTS],
+    problems: &[Kind::TENANT_EXISTS, Kind::OWNER_NEEDED],
     ..Spec::READ
 };
 
@@ -54,6 +54,7 @@ pub(super) const DROP: Spec = Spec {
     access: Access::Operator,
     summary: "Drop a tenant and everything in it, for good",
     answers: &[Answer::NoContent],
+    problems: &[Kind::OWNER_NEEDED],
     ..Spec::READ
 };
 

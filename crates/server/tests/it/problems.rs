@@ -338,7 +338,13 @@ async fn an_answer_that_takes_too_long_is_a_problem_and_a_write_may_have_happene
     server.knobs.slow_down(Duration::from_mins(1));
     assert_eq!(server.get("contexts").await.problem(503), "timeout");
     let keyed = || server.call("PATCH", &place).header("idempotency-key", "k").merge(&json!({"title": "t"}));
-    assert_eq!(keyed().send().await.problem(503), "outcome_unknown");
+    let unknown = keyed().send().await;
+    assert_eq!((unknown.problem(503).as_str(), unknown.header("retry-after")), ("outcome_unknown", "1"));
+    let unknown = server.call("PATCH", &place).merge(&json!({"user_id": "u"})).send().await;
+    assert_eq!(
+        (unknown.problem(503).as_str(), unknown.headers.get("retry-after")),
+        ("outcome_unknown", None)
+    );
     server.knobs.slow_down(Duration::ZERO);
     // It did happen, and the key tells.
     assert_eq!(server.get(&place).await.json()["title"], "t");

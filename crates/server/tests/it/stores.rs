@@ -9,7 +9,7 @@ use context_domain::context::Context;
 use context_domain::error::Error;
 use context_domain::key::{ApiKey, KeyId};
 use context_domain::ports::{
-    ChangeQuery, Check, Commit, ContextQuery, Contexts, Directory, KeyQuery, Outcome, Upkeep,
+    ChangeQuery, Check, Commit, ContextQuery, Contexts, Directory, Fact, KeyQuery, Outcome, Upkeep,
 };
 use context_domain::tenant::{NewTenant, Tenant, TenantId};
 use context_domain::tree::Address;
@@ -76,6 +76,10 @@ impl Upkeep for LostStore {
     }
 
     async fn ready(&self) -> Result<(), Error> {
+        Err(Self::error())
+    }
+
+    async fn facts(&self) -> Result<Vec<Fact>, Error> {
         Err(Self::error())
     }
 }

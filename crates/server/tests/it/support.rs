@@ -125,7 +125,8 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Arc::clone(&knobs)));
         let ids: Arc<dyn IdSource> = Arc::new(TestIds(Arc::clone(&knobs)));
         let url = format!("sqlite:{}", folder.path().display()).parse().unwrap();
-        let ports = context_store::open(&url, Arc::clone(&clock), Arc::clone(&ids)).await.unwrap();
+        let options = context_store::StoreOptions::new(url);
+        let ports = context_store::open(&options, Arc::clone(&clock), Arc::clone(&ids)).await.unwrap().ports;
         let service = Arc::new(Service::new(change(ports, Arc::clone(&knobs)), clock, Arc::clone(&ids)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -370,7 +371,9 @@ impl Answer {
         assert!(!problem["detail"].as_str().unwrap().is_empty(), "{place}");
         let later =
             matches!(code, "contended" | "store_unavailable" | "tenant_unwell" | "overloaded" | "timeout");
-        assert_eq!(self.headers.contains_key("retry-after"), later, "{place}");
+        // A write of unknown outcome may be repeated by who sent a key, which the answer does not tell.
+        let depends = code == "outcome_unknown";
+        assert!(depends || self.headers.contains_key("retry-after") == later, "{place}");
     }
 
     fn check_documented(&self, method: &str, target: &str, place: &str) {
