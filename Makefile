@@ -2,20 +2,21 @@
 
 SHELL := /bin/bash
 CARGO ?= cargo
-# Where `make local-run` keeps its data, unless DATABASE_URL says otherwise.
+# Where `make local-run` keeps its data, unless DATABASE_URL or one of DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD says
+# otherwise.
 DATA ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/context-service
 
-.PHONY: help local-run build test tools check-format lint docs unit contract
+.PHONY: help local-run build test tools check-format lint docs unit soak test-pg18 bench contract
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build:  ## the binary, optimised
 	$(CARGO) build --release --locked --package context-cli
 
-local-run: build  ## build, prepare a data folder with the tenant `default`, serve on 127.0.0.1:8000
+local-run: build  ## build, check the store and make what is missing (the tenant `default`), serve on 127.0.0.1:8000
 	@echo
 	@echo "Try next, in another terminal:"
 	@echo "  curl -s http://127.0.0.1:8000/v1/tenants/default/tree"
@@ -24,14 +25,15 @@ local-run: build  ## build, prepare a data folder with the tenant `default`, ser
 	@echo "  curl -s 'http://127.0.0.1:8000/v1/tenants/default/tree/web/main/42?view=resolved&explain=true'"
 	@echo "The README has a tour of five minutes; http://127.0.0.1:8000/docs has the whole API."
 	@echo
-	DATABASE_URL="$${DATABASE_URL:-sqlite:$(DATA)}" $(BIN) serve --listen "$${LISTEN_ADDR:-127.0.0.1:8000}"
+	@[ -n "$$DATABASE_URL$$DB_HOST$$DB_PORT$$DB_NAME$$DB_USER$$DB_PASSWORD" ] || export DATABASE_URL="sqlite:$(DATA)"; \
+		$(BIN) bootstrap --health-check || $(BIN) bootstrap || exit; \
+		exec $(BIN) serve --listen "$${LISTEN_ADDR:-127.0.0.1:8000}"
 
 test: tools check-format lint docs unit  ## everything that must hold
 
-# The README's tour is run by a test, and its commands use curl.
+# Installs what is missing where the system's package manager can: curl, a PostgreSQL server, PgBouncer.
 tools:
-	@command -v curl > /dev/null || { command -v apt-get > /dev/null && apt-get update -qq && apt-get install -y -qq curl; } \
-		|| { echo "the tests need curl: install it" >&2; exit 1; }
+	@crates/testing/tools
 
 check-format:
 	$(CARGO) fmt --all --check
@@ -44,6 +46,32 @@ docs:
 
 unit:
 	$(CARGO) test --workspace --locked
+
+# Each size can be said: `make soak POOLER_REQUESTS=1000000`.
+soak: export POOLER_REQUESTS ?= 100000
+soak: export KILL_ROUNDS ?= 50
+soak: export MEMORY_TENANTS ?= 1000
+soak: export STORE_SECONDS ?= 60
+soak: export STORE_KILLS ?= 200
+soak: export STORE_SEARCHES ?= 1000
+soak: export MODEL_SEEDS ?= 100
+soak: export MODEL_STEPS ?= 1000
+soak: export CREDENTIAL_REQUESTS ?= 100000
+soak: tools  ## the long forms of the tests: poolers, kills, memory, many processes, random operations
+	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --include-ignored --nocapture
+
+# That PostgreSQL is built without TLS.
+test-pg18: tools  ## the tests of the stores and of the command line on PostgreSQL 18; needs Python and its registry
+	crates/testing/with-postgresql-18 $(TARGET)/postgresql-18 $(CARGO) test --no-fail-fast --locked \
+		-p context-testing -p context-store -p context-fleet -p context-cli -- --skip tls::
+
+# Sizes: BENCH_ROUNDS, BENCH_SECONDS, BENCH_TENANTS; one part alone: `make bench BENCH_ONLY="--only resolve"`.
+bench: tools  ## measure the service beside its peers; needs wrk, Python and its registry, and an idle machine
+	@command -v wrk > /dev/null || { echo "make bench needs wrk: install it (apt-get install wrk, brew install wrk)" >&2; exit 1; }
+	$(CARGO) build --release --locked --package context-cli --package bench-constant --package bench-floor
+	@[ -x $(TARGET)/bench-python/bin/python ] || python3 -m venv $(TARGET)/bench-python
+	@$(TARGET)/bench-python/bin/pip install --quiet "sqlalchemy==2.1.9" "psycopg[binary]==3.3.9"
+	$(TARGET)/bench-python/bin/python -B bench/run --binaries $(TARGET)/release $(BENCH_ONLY)
 
 contract:  ## lint the OpenAPI document and try a server out against it; needs Node, Python and their registries
 	$(CARGO) build --locked --package context-cli

@@ -1,0 +1,256 @@
+//! A private PostgreSQL server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::binaries;
+use crate::databases::{PASSWORD_USER, SUPERUSER};
+use crate::guard::Guard;
+use crate::ports::free_port;
+use crate::user::User;
+
+/// How often the start is tried on another port, because someone else took the one that was free.
+const STARTS: u32 = 5;
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// Some two minutes: a busy machine recovers a crashed server slowly.
+const POLLS: u32 = 6_000;
+
+/// Lines of the configuration that every server has.
+const CONFIGURATION: &str = "
+listen_addresses = '127.0.0.1'
+max_connections = 300
+dynamic_shared_memory_type = mmap
+";
+
+/// For servers whose data nobody misses.
+const NOT_DURABLE: &str = "
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+";
+
+/// What a server is made with.
+#[derive(Debug, Default)]
+pub struct Builder {
+    durable: bool,
+    configuration: String,
+    access: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Builder {
+    /// Keeps what was committed also when the machine stops: `fsync` and all that belongs to it.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
+    /// Adds a line to `postgresql.conf`, for example `ssl = on`.
+    #[must_use]
+    pub fn setting(mut self, line: &str) -> Self {
+        self.configuration.push_str(line);
+        self.configuration.push('\n');
+        self
+    }
+
+    /// Adds a line to `pg_hba.conf`, before those that trust everyone on the loopback.
+    #[must_use]
+    pub fn access(mut self, line: &str) -> Self {
+        self.access.push_str(line);
+        self.access.push('\n');
+        self
+    }
+
+    /// Puts a file into the data folder, readable by the server only. A setting finds it by its bare name:
+    /// `ssl_key_file = 'server.key'`.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push((name.to_owned(), content.into()));
+        self
+    }
+
+    /// Makes the server and waits until it answers.
+    pub async fn start(self) -> Server {
+        tokio::task::spawn_blocking(|| self.start_blocking())
+            .await
+            .expect("PostgreSQL for the tests starts: see the panic above")
+    }
+
+    /// Makes the server and waits until it answers, on this thread.
+    pub fn start_blocking(self) -> Server {
+        let folder = binaries::postgres_folder();
+        let guard = Guard::new(User::unprivileged());
+        let data = guard.folder().join("data");
+        make_cluster(&folder, &guard, &data);
+        self.configure(&guard, &data);
+        let server = Server { program: folder.join("postgres"), data, port: 0, guard: Mutex::new(guard) };
+        let server = server.start_on_a_free_port();
+        server.make_roles();
+        server
+    }
+
+    fn configure(&self, guard: &Guard, data: &Path) {
+        let socket_folder = guard.folder().display();
+        let durability = if self.durable { "" } else { NOT_DURABLE };
+        let added = format!(
+            "{CONFIGURATION}{durability}unix_socket_directories = '{socket_folder}'\n{}",
+            self.configuration
+        );
+        let configuration = data.join("postgresql.conf");
+        let given = fs::read_to_string(&configuration).expect("initdb wrote postgresql.conf");
+        fs::write(&configuration, given + &added).expect("postgresql.conf can be written");
+        let access = format!(
+            "{}host all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n",
+            self.access
+        );
+        fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf can be written");
+        for (name, content) in &self.files {
+            let path = data.join(name);
+            fs::write(&path, content).expect("a file can be written into the data folder");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+                .expect("a file can be made private");
+            guard.user().own(&path);
+        }
+    }
+}
+
+/// A private server. It ends with its folder when it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Server {
+    program: PathBuf,
+    data: PathBuf,
+    port: u16,
+    guard: Mutex<Guard>,
+}
+
+impl Server {
+    /// A server of one's own, for tests that kill or configure it. The others share [`crate::postgres`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The port that it listens on, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The number of its first process, the parent of all others.
+    pub fn pid(&self) -> u32 {
+        self.guard().pid()
+    }
+
+    /// The folder with its Unix socket.
+    pub fn socket_folder(&self) -> PathBuf {
+        self.guard().folder().to_owned()
+    }
+
+    /// What it has logged since its last start.
+    pub fn log(&self) -> String {
+        self.guard().log()
+    }
+
+    /// Kills it with all its processes by SIGKILL, as a failing machine would.
+    pub fn kill(&self) {
+        self.guard().kill();
+    }
+
+    /// Stops it in order, and waits for that.
+    pub fn stop(&self) {
+        self.guard().end("-INT");
+    }
+
+    /// Starts it again on the same port after [`Server::kill`] or [`Server::stop`], and waits until it answers.
+    pub fn restart(&self) {
+        for _ in 0..STARTS {
+            if self.start_once(self.port) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+        panic!("PostgreSQL does not start again on port {}:\n{}", self.port, self.log());
+    }
+
+    fn start_on_a_free_port(mut self) -> Self {
+        for _ in 0..STARTS {
+            self.port = free_port();
+            if self.start_once(self.port) {
+                return self;
+            }
+        }
+        panic!("PostgreSQL found no free port in {STARTS} starts:\n{}", self.log());
+    }
+
+    /// Whether it answers now; not if the port is taken.
+    fn start_once(&self, port: u16) -> bool {
+        let mut guard = self.guard();
+        let data = self.data.display().to_string();
+        guard.run(&self.program, &["-D".to_owned(), data, "-p".to_owned(), port.to_string()]);
+        for _ in 0..POLLS {
+            if is_ready(&self.data, guard.pid()) {
+                return true;
+            }
+            if guard.has_ended() {
+                guard.kill();
+                let log = guard.log();
+                // The port is taken, or a process of the server that was killed is still dying.
+                let may_pass = ["Address already in use", "pre-existing shared memory block"];
+                assert!(
+                    may_pass.iter().any(|reason| log.contains(reason)),
+                    "PostgreSQL does not start:\n{log}"
+                );
+                return false;
+            }
+            thread::sleep(POLL);
+        }
+        panic!("PostgreSQL does not get ready:\n{}", guard.log());
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Texts are ordered by a language and not by bytes, where the server can, as they are for most users of PostgreSQL: what
+/// needs the order of bytes must say so.
+fn make_cluster(folder: &Path, guard: &Guard, data: &Path) {
+    let initdb = |provider: &[&str]| {
+        let mut command = guard.user().command(&folder.join("initdb"), guard.folder());
+        command.arg("--pgdata").arg(data).args([
+            "--username",
+            SUPERUSER,
+            "--auth",
+            "trust",
+            "--encoding",
+            "UTF8",
+            "--no-sync",
+        ]);
+        command.args(["--locale", "C"]).args(provider).output().expect("initdb runs")
+    };
+    let with_language = initdb(&["--locale-provider", "icu", "--icu-locale", "en-US"]);
+    if with_language.status.success() {
+        return;
+    }
+    // Before 15, and where it was built without ICU.
+    let plain = initdb(&[]);
+    assert!(
+        plain.status.success(),
+        "initdb fails:\n{}\n{}",
+        String::from_utf8_lossy(&with_language.stderr),
+        String::from_utf8_lossy(&plain.stderr)
+    );
+}
+
+/// The eighth line of `postmaster.pid` tells how far the server is; the first, which server wrote it.
+fn is_ready(data: &Path, pid: u32) -> bool {
+    let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else { return false };
+    let mut lines = text.lines();
+    lines.next().and_then(|line| line.trim().parse().ok()) == Some(pid)
+        && lines.nth(6).is_some_and(|line| line.trim() == "ready")
+}

@@ -1,0 +1,75 @@
+//! The user that servers run as: PostgreSQL refuses to run as root.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// Tried in this order where the tests run as root.
+const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
+
+/// Whom a server runs as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum User {
+    /// Whoever runs the tests.
+    Same,
+    /// Somebody without rights, because root runs the tests.
+    Other {
+        /// The user's number.
+        uid: u32,
+        /// The number of the user's group.
+        gid: u32,
+    },
+}
+
+impl User {
+    /// Whoever runs the tests, but never root.
+    pub(crate) fn unprivileged() -> Self {
+        if id(&["-u"]) != Some(0) {
+            return Self::Same;
+        }
+        UNPRIVILEGED
+            .iter()
+            .find_map(|name| Some(Self::Other { uid: id(&["-u", name])?, gid: id(&["-g", name])? }))
+            .expect("the tests run as root, PostgreSQL refuses that, and there is neither a user `postgres` nor `nobody`")
+    }
+
+    /// A command that this user runs in `folder`, without what the environment tells the clients of another server.
+    pub(crate) fn command(self, program: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder);
+        for name in [
+            "PGDATA",
+            "PGPORT",
+            "PGHOST",
+            "PGOPTIONS",
+            "PGUSER",
+            "PGDATABASE",
+            "PGPASSWORD",
+            "PGSERVICE",
+            "PGSSLMODE",
+        ] {
+            command.env_remove(name);
+        }
+        if let Self::Other { uid, gid } = self {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// Makes this user the owner of `path`.
+    pub(crate) fn own(self, path: &Path) {
+        if let Self::Other { uid, gid } = self {
+            chown(path, Some(uid), Some(gid))
+                .unwrap_or_else(|error| panic!("cannot chown {}: {error}", path.display()));
+        }
+    }
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().expect("the program `id` runs");
+    if !output.status.success() {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()?.trim_end().parse().ok()
+}
