@@ -19,7 +19,7 @@ use context_domain::search::{Search, words_of};
 use context_domain::service::Ports;
 use context_domain::tenant::TenantId;
 use context_domain::tree::Level;
-use context_store::StoreUrl;
+use context_store::StoreOptions;
 use serde_json::{Map, Value, json};
 
 /// How many of a thousand contexts each mark stands on.
@@ -31,8 +31,9 @@ async fn main() {
     let count = arguments.next().map_or(20_000, |text| text.parse().unwrap());
     let temporary = tempfile::tempdir().unwrap();
     let folder = arguments.next().map_or(temporary.path().to_owned(), Into::into);
-    let url: StoreUrl = format!("sqlite:{}", folder.display()).parse().unwrap();
-    let ports = context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap();
+    let options = StoreOptions::new(format!("sqlite:{}", folder.display()).parse().unwrap());
+    let ports =
+        context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap().ports;
     let bench = Bench { ports, tenant: "default".parse().unwrap() };
     let contexts = bench.fill(count).await;
     println!("{} MB in all files\n", size(&folder) / 1_000_000);

@@ -1,24 +1,30 @@
 //! The URL that names a store.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Names a store: `sqlite:<folder>` is the embedded store in that folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreUrl {
-    folder: PathBuf,
+use crate::postgres::PostgresUrl;
+
+/// Names a store.
+#[derive(Debug, Clone)]
+pub enum StoreUrl {
+    /// `sqlite:<folder>`: the embedded store in that folder.
+    Sqlite {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// `postgres://…`: a PostgreSQL database.
+    Postgres(PostgresUrl),
 }
 
-impl StoreUrl {
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-}
-
+/// The URL without its password.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sqlite:{}", self.folder.display())
+        match self {
+            Self::Sqlite { folder } => write!(f, "sqlite:{}", folder.display()),
+            Self::Postgres(url) => url.fmt(f),
+        }
     }
 }
 
@@ -33,11 +39,9 @@ impl FromStr for StoreUrl {
                     .to_owned(),
             ),
             Some(("sqlite", "")) => Err("after sqlite: comes a folder: sqlite:./data".to_owned()),
-            Some(("sqlite", folder)) => Ok(Self { folder: PathBuf::from(folder) }),
-            Some(("postgres" | "postgresql", _)) => {
-                Err("this build has the embedded store only: name a folder with sqlite:<folder>".to_owned())
-            }
-            _ => Err("a store is named sqlite:<folder>".to_owned()),
+            Some(("sqlite", folder)) => Ok(Self::Sqlite { folder: PathBuf::from(folder) }),
+            Some(("postgres" | "postgresql", _)) => text.parse().map(Self::Postgres),
+            _ => Err("a store is named sqlite:<folder> or postgres://<user>@<host>/<database>".to_owned()),
         }
     }
 }
@@ -54,11 +58,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_of_this_build_is_refused_without_being_repeated() {
+    fn a_database_is_shown_without_its_password() {
         for text in ["postgres://u:secret@h/db", "postgresql://u:secret@h/db"] {
-            let rule = text.parse::<StoreUrl>().unwrap_err();
-            assert!(rule.contains("embedded store only") && !rule.contains("secret"), "{rule}");
+            let url = text.parse::<StoreUrl>().unwrap();
+            assert!(matches!(url, StoreUrl::Postgres(_)));
+            assert!(!format!("{url} {url:?}").contains("secret"));
         }
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused_without_being_repeated() {
         for text in ["", "data", "sqlite", "sqlite:", "sqlite:///data", "mysql://u:secret@h", "SQLITE:data"] {
             let rule = text.parse::<StoreUrl>().unwrap_err();
             assert!(rule.contains("sqlite:") && !rule.contains("secret"), "{rule}");

@@ -1,5 +1,15 @@
 //! Many tasks at once through the service, on the real store: no update is lost, none is done twice.
-#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "support/database.rs"]
+mod database;
+#[path = "support/stores.rs"]
+mod stores;
 
 use std::sync::Arc;
 
@@ -15,15 +25,42 @@ use context_domain::ports::Subtree;
 use context_domain::search::Search;
 use context_domain::service::{Condition, Effect, Service, WriteOptions};
 use context_domain::tree::{Address, Scope};
-use context_store::StoreUrl;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
+use stores::{Kind, Made};
 
-async fn service() -> (TempDir, Arc<Service>) {
-    let folder = TempDir::new().unwrap();
-    let url: StoreUrl = format!("sqlite:{}", folder.path().display()).parse().unwrap();
-    let ports = context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap();
-    (folder, Arc::new(Service::new(ports, Arc::new(SystemClock), Arc::new(RandomIds))))
+/// Runs every case on both stores.
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                crate::$case(crate::Kind::Sqlite).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                crate::$case(crate::Kind::Postgres).await;
+            })+
+        }
+    };
+}
+
+on_both!(
+    conditional_increments_add_up,
+    unconditional_patches_of_different_members_all_win,
+    one_idempotency_key_at_once_is_one_write_and_eight_equal_answers,
+    tasks_created_at_once_share_the_parents_that_were_missing,
+    a_child_created_while_its_parent_is_deleted_is_never_an_orphan,
+    an_abandoned_write_is_whole_or_not_there,
+    pages_of_large_contexts_end_early_and_go_on,
+    a_refused_write_names_so_many_locked_values_and_counts_the_rest
+);
+
+async fn service(kind: Kind) -> (Made, Arc<Service>) {
+    let store = Made::new(kind);
+    let ports = store.open(Arc::new(SystemClock), Arc::new(RandomIds)).await;
+    (store, Arc::new(Service::new(ports, Arc::new(SystemClock), Arc::new(RandomIds))))
 }
 
 fn caller() -> Caller {
@@ -57,9 +94,8 @@ async fn eight<F: Future<Output = T> + Send + 'static, T: Send + 'static>(
     results
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn conditional_increments_add_up() {
-    let (_folder, service) = service().await;
+async fn conditional_increments_add_up(kind: Kind) {
+    let (_store, service) = service(kind).await;
     let address = at([Some("p"), Some("counter"), None]);
     service.put(&caller(), &address, body(json!({"n": 0})), WriteOptions::default()).await.unwrap();
     eight(|_| {
@@ -85,9 +121,8 @@ async fn conditional_increments_add_up() {
     assert_eq!((counter.data()["n"].as_i64(), counter.version), (Some(400), 401));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn unconditional_patches_of_different_members_all_win() {
-    let (_folder, service) = service().await;
+async fn unconditional_patches_of_different_members_all_win(kind: Kind) {
+    let (_store, service) = service(kind).await;
     let address = at([Some("p"), None, None]);
     service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
     eight(|task| {
@@ -104,9 +139,8 @@ async fn unconditional_patches_of_different_members_all_win() {
     assert_eq!((context.data().len(), context.version), (400, 401));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers() {
-    let (_folder, service) = service().await;
+async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers(kind: Kind) {
+    let (_store, service) = service(kind).await;
     for round in 0..10 {
         let answers = eight(|_| {
             let service = Arc::clone(&service);
@@ -130,9 +164,8 @@ async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tasks_created_at_once_share_the_parents_that_were_missing() {
-    let (_folder, service) = service().await;
+async fn tasks_created_at_once_share_the_parents_that_were_missing(kind: Kind) {
+    let (_store, service) = service(kind).await;
     for round in 0..20 {
         let project = format!("p{round}");
         let parents = eight(|n| {
@@ -154,9 +187,8 @@ async fn tasks_created_at_once_share_the_parents_that_were_missing() {
 
 /// A child is created while its parent is deleted with all below it. Whichever comes first, the child is there
 /// afterwards exactly if the deletion did not take it along, and never without its parent.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan() {
-    let (_folder, service) = service().await;
+async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan(kind: Kind) {
+    let (_store, service) = service(kind).await;
     let parent = at([Some("p"), None, None]);
     let child = at([Some("p"), Some("c"), None]);
     for round in 0..200_u32 {
@@ -193,9 +225,8 @@ async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan() {
 }
 
 /// A client that goes away leaves no half transaction behind, and its connection to the next one.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_abandoned_write_is_whole_or_not_there() {
-    let (_folder, service) = service().await;
+async fn an_abandoned_write_is_whole_or_not_there(kind: Kind) {
+    let (_store, service) = service(kind).await;
     let address = at([Some("p"), None, None]);
     service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
     for n in 0..300_u64 {
@@ -214,9 +245,8 @@ async fn an_abandoned_write_is_whole_or_not_there() {
     assert_eq!(changes.items[0].content["context_data"]["last"], 1);
 }
 
-#[tokio::test]
-async fn pages_of_large_contexts_end_early_and_go_on() {
-    let (_folder, service) = service().await;
+async fn pages_of_large_contexts_end_early_and_go_on(kind: Kind) {
+    let (_store, service) = service(kind).await;
     for n in 0..11 {
         let key = n.to_string();
         let data = body(json!({"n": n, "text": "x".repeat(1_000_000)}));
@@ -241,9 +271,8 @@ async fn pages_of_large_contexts_end_early_and_go_on() {
     assert!(changes.items.len() < 11 && changes.next_page_token.is_some());
 }
 
-#[tokio::test]
-async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest() {
-    let (_folder, service) = service().await;
+async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest(kind: Kind) {
+    let (_store, service) = service(kind).await;
     let Value::Object(rules) = json!({"context_data": {}, "inheritance": {"locked": ["/*"]}}) else {
         panic!()
     };

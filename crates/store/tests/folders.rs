@@ -15,7 +15,7 @@ use context_domain::ports::{ContextList, ContextQuery};
 use context_domain::service::Ports;
 use context_domain::tenant::{NewTenant, Tenant, TenantId};
 use context_domain::tree::{Address, Scope};
-use context_store::StoreUrl;
+use context_store::StoreOptions;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -27,8 +27,8 @@ impl Folder {
     }
 
     async fn try_open(&self) -> Result<Ports, Error> {
-        let url: StoreUrl = format!("sqlite:{}", self.0.path().display()).parse().unwrap();
-        context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await
+        let options = StoreOptions::new(format!("sqlite:{}", self.0.path().display()).parse().unwrap());
+        Ok(context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await?.ports)
     }
 
     async fn open(&self) -> Ports {

@@ -27,7 +27,7 @@ use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Expe
 use context_domain::service::Ports;
 use context_domain::tenant::{NewTenant, TenantId};
 use context_domain::tree::{Address, Level, Place, Scope};
-use context_store::StoreUrl;
+use context_store::StoreOptions;
 use tempfile::TempDir;
 
 fn number(name: &str, default: u64) -> u64 {
@@ -160,8 +160,8 @@ impl Worker {
 }
 
 async fn open(folder: &Path) -> Ports {
-    let url: StoreUrl = format!("sqlite:{}", folder.display()).parse().unwrap();
-    context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap()
+    let options = StoreOptions::new(format!("sqlite:{}", folder.display()).parse().unwrap());
+    context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap().ports
 }
 
 fn tenant(id: &str) -> TenantId {

@@ -19,7 +19,7 @@ use context_domain::search::{Search, words_of};
 use context_domain::service::{Ports, Service, WriteOptions};
 use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Level, Scope};
-use context_store::StoreUrl;
+use context_store::StoreOptions;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -54,8 +54,8 @@ fn number(file: &Path, sql: &str) -> i64 {
 }
 
 async fn open(folder: &Path) -> Ports {
-    let url: StoreUrl = format!("sqlite:{}", folder.display()).parse().unwrap();
-    context_store::open(&url, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap()
+    let options = StoreOptions::new(format!("sqlite:{}", folder.display()).parse().unwrap());
+    context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap().ports
 }
 
 async fn found(ports: &Ports, tenant: &TenantId, search: Search) -> Vec<Context> {

@@ -4,7 +4,7 @@ use std::fs;
 
 use async_trait::async_trait;
 use context_domain::error::Error;
-use context_domain::ports::{Check, Upkeep};
+use context_domain::ports::{Check, Fact, Upkeep};
 use context_domain::tenant::TenantId;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -33,6 +33,10 @@ impl Upkeep for Store {
             answer.map(|_| ()).map_err(Failure::in_store)
         })
         .await
+    }
+
+    async fn facts(&self) -> Result<Vec<Fact>, Error> {
+        Ok(vec![("connection mode", format!("embedded SQLite {}", rusqlite::version()))])
     }
 }
 

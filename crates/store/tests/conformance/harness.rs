@@ -31,7 +31,7 @@ pub(crate) trait StoreUnderTest: Send + Sync {
     fn elsewhere(&self) -> Arc<dyn StoreUnderTest>;
 
     /// Destroys what holds the tenant's contexts.
-    fn damage(&self, tenant: &Tenant);
+    async fn damage(&self, tenant: &Tenant);
 }
 
 /// A store with everything that is passed into it.

@@ -8,6 +8,8 @@
 
 mod chains;
 mod changes;
+#[path = "../support/database.rs"]
+mod database;
 mod deletes;
 mod documents;
 mod expiry;
@@ -17,6 +19,8 @@ mod harness;
 mod idempotency;
 mod keys;
 mod pages;
+mod pooled;
+mod postgres;
 #[path = "../support/random.rs"]
 mod random;
 mod random_search;
@@ -25,12 +29,13 @@ mod sqlite;
 mod tenants;
 mod writes;
 
-/// Runs every case on a store.
+/// Runs cases on a store; where `$only` holds, only if they are asked for.
 macro_rules! conformance {
-    ($store:ident, $harness:expr, $($file:ident: $($case:ident),+;)+) => {
+    ($store:ident, $harness:expr, $only:meta, $($file:ident: $($case:ident),+;)+) => {
         mod $store {
             $(mod $file {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[cfg_attr($only, ignore = "make soak runs it")]
                 async fn $case() {
                     let world = crate::harness::World::new(Box::new($harness)).await;
                     crate::$file::$case(&world).await;
@@ -41,8 +46,8 @@ macro_rules! conformance {
 }
 
 macro_rules! all_cases {
-    ($store:ident, $harness:expr) => {
-        conformance! { $store, $harness,
+    ($store:ident, $harness:expr, $only:meta) => {
+        conformance! { $store, $harness, $only,
             chains: a_new_tenant_has_its_global_node, a_scope_gives_the_nodes_from_the_top_without_a_gap,
                 an_id_gives_the_whole_chain_or_nothing, expired_nodes_are_in_the_chain,
                 a_context_outside_the_tree_is_its_own_chain;
@@ -65,7 +70,7 @@ macro_rules! all_cases {
             pages: all_contexts_by_id, children_by_key_in_octet_order, expired_ones_are_hidden,
                 what_stands_below_an_expired_one_is_hidden, pages_of_nothing;
             changes: newest_first_behind_a_key, of_one_context, one_revision_for_a_whole_transaction,
-                a_record_tells_who_and_when, history_stays_after_removal, revisions_have_no_gap_after_a_conflict;
+                a_record_tells_who_and_when, history_stays_after_removal, later_writes_have_greater_revisions;
             documents: values_come_back_identical, keys_come_back_identical, text_comes_back_identical,
                 inheritance_comes_back_identical, times_come_back_to_the_microsecond, large_and_deep_documents;
             tenants: a_new_store_has_the_default_tenant, tenants_are_made_listed_and_dropped,
@@ -87,4 +92,22 @@ macro_rules! all_cases {
     };
 }
 
-all_cases!(on_sqlite, crate::sqlite::Folder::new());
+macro_rules! a_few_cases {
+    ($store:ident, $harness:expr) => {
+        conformance! { $store, $harness, any(),
+            writes: one_of_many_at_once_wins, two_at_once_under_a_missing_project;
+            deletes: a_subtree_is_removed_with_a_record_each;
+            idempotency: one_key_at_once_writes_once;
+            documents: values_come_back_identical;
+            tenants: tenants_are_made_listed_and_dropped, an_unwell_tenant_leaves_others_working;
+            search: all_conditions_together;
+        }
+    };
+}
+
+all_cases!(on_sqlite, crate::sqlite::Folder::new(), any());
+all_cases!(on_postgres, crate::postgres::Database::new(), any());
+a_few_cases!(a_few_behind_sessions, crate::pooled::Pooled::new(context_testing::PoolMode::Session));
+a_few_cases!(a_few_behind_transactions, crate::pooled::Pooled::new(context_testing::PoolMode::Transaction));
+all_cases!(behind_sessions, crate::pooled::Pooled::new(context_testing::PoolMode::Session), all());
+all_cases!(behind_transactions, crate::pooled::Pooled::new(context_testing::PoolMode::Transaction), all());

@@ -371,6 +371,12 @@ pub(crate) async fn searches_without_an_answer(world: &World) {
         tagged(&["none"]),
         Search { created_after: Some(world.now().saturating_add_micros(1)), ..Search::default() },
         Search { words: words_of("nothing"), ..containing(json!({"n": 1})) },
+        // No text that is stored holds a NUL, which not every store can even be asked for.
+        of_type("\0"),
+        tagged(&["note\0"]),
+        Search { user_id: Some("\0".to_owned()), ..Search::default() },
+        containing(json!({"a": [{"b": "\0"}]})),
+        containing(json!({"\0": 1})),
     ] {
         assert_eq!(found(world, &search).await, [], "{search:?}");
     }

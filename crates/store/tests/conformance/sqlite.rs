@@ -10,10 +10,10 @@ use context_domain::error::Error;
 use context_domain::id::IdSource;
 use context_domain::service::Ports;
 use context_domain::tenant::Tenant;
-use context_store::StoreUrl;
+use context_store::StoreOptions;
 use tempfile::TempDir;
 
-use crate::harness::StoreUnderTest;
+use crate::harness::{StoreUnderTest, World, numbered};
 
 /// A folder with a store in it.
 pub(crate) struct Folder(TempDir);
@@ -31,19 +31,30 @@ impl Folder {
 #[async_trait]
 impl StoreUnderTest for Folder {
     async fn open(&self, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Ports, Error> {
-        let url: StoreUrl = format!("sqlite:{}", self.store().display()).parse().unwrap();
-        context_store::open(&url, clock, ids).await
+        let options = StoreOptions::new(format!("sqlite:{}", self.store().display()).parse().unwrap());
+        Ok(context_store::open(&options, clock, ids).await?.ports)
     }
 
     fn elsewhere(&self) -> Arc<dyn StoreUnderTest> {
         Arc::new(Self::new())
     }
 
-    fn damage(&self, tenant: &Tenant) {
+    async fn damage(&self, tenant: &Tenant) {
         let name = format!("{}.{}.db", tenant.id, tenant.generation.as_str());
         let path = self.store().join("tenants").join(name);
         assert!(path.exists());
         fs::remove_file(&path).unwrap();
         fs::write(&path, "this was a tenant").unwrap();
     }
+}
+
+/// A counter numbers the transactions, and one that is rolled back gives its number back.
+#[tokio::test]
+async fn revisions_have_no_gap_after_a_conflict() {
+    let world = World::new(Box::new(Folder::new())).await;
+    world.create(&["p"], numbered(1)).await;
+    world.run(world.creation(&["p"], numbered(2))).await;
+    world.create(&["q"], numbered(2)).await;
+    let history = world.history().await;
+    assert_eq!(history[0].revision, history[1].revision + 1);
 }

@@ -127,7 +127,7 @@ pub(crate) async fn a_dropped_default_stays_dropped(world: &World) {
 
 pub(crate) async fn an_unwell_tenant_leaves_others_working(world: &World) {
     let broken = world.make_tenant("broken").await;
-    world.store.damage(&broken);
+    world.store.damage(&broken).await;
     let ports = world.reopened().await;
     let address = Address::Scope(scope(&[]));
     for _ in 0..2 {

@@ -7,11 +7,15 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "the sizes come from the environment")]
 
+#[path = "../support/database.rs"]
+mod database;
 #[path = "../support/fakes.rs"]
 mod fakes;
 mod map;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/stores.rs"]
+mod stores;
 
 use std::collections::HashMap;
 use std::env;
@@ -29,13 +33,12 @@ use context_domain::ports::Subtree;
 use context_domain::search::Search;
 use context_domain::service::{Condition, Parents, Service, WriteOptions, Written};
 use context_domain::tree::{Address, Level, Scope};
-use context_store::StoreUrl;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
 use fakes::{CountedIds, FakeClock};
 use map::{Answer, Doc, Entry, Model, Name, Request, What, When};
 use random::Random;
+use stores::{Kind, Made};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -48,15 +51,14 @@ struct Trial {
     known: HashMap<usize, ContextId>,
     frees: usize,
     seen: HashMap<String, usize>,
-    _folder: TempDir,
+    _store: Made,
 }
 
 impl Trial {
-    async fn new(seed: u64) -> Self {
-        let folder = TempDir::new().unwrap();
+    async fn new(kind: Kind, seed: u64) -> Self {
+        let store = Made::new(kind);
         let (clock, ids) = (Arc::new(FakeClock::new()), Arc::new(CountedIds::new()));
-        let url: StoreUrl = format!("sqlite:{}", folder.path().display()).parse().unwrap();
-        let ports = context_store::open(&url, clock.clone(), ids.clone()).await.unwrap();
+        let ports = store.open(clock.clone(), ids.clone()).await;
         Self {
             random: Random(seed),
             model: Model::new(clock.now()),
@@ -65,7 +67,7 @@ impl Trial {
             known: HashMap::new(),
             frees: 0,
             seen: HashMap::new(),
-            _folder: folder,
+            _store: store,
         }
     }
 
@@ -365,12 +367,22 @@ fn scope(keys: &[String]) -> Scope {
 }
 
 #[tokio::test]
-async fn random_operations_give_the_same_answers() {
+async fn random_operations_give_the_same_answers_on_sqlite() {
+    random_operations_give_the_same_answers(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn random_operations_give_the_same_answers_on_postgres() {
+    random_operations_give_the_same_answers(Kind::Postgres).await;
+}
+
+#[expect(clippy::print_stdout, reason = "a test tells how far it got")]
+async fn random_operations_give_the_same_answers(kind: Kind) {
     let number = |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().unwrap());
     let (seeds, steps) = (number("MODEL_SEEDS", 4), number("MODEL_STEPS", 400));
     let mut seen: HashMap<String, usize> = HashMap::new();
     for seed in 0..seeds {
-        let mut trial = Trial::new(seed).await;
+        let mut trial = Trial::new(kind, seed).await;
         for _ in 0..steps {
             trial.step().await;
         }
@@ -379,7 +391,7 @@ async fn random_operations_give_the_same_answers() {
             *seen.entry(what).or_default() += count;
         }
     }
-    println!("{seeds} seeds of {steps} steps: {seen:?}");
+    println!("{kind:?}: {seeds} seeds of {steps} steps: {seen:?}");
     // A run that never got somewhere proves nothing of it.
     for what in [
         "done",

@@ -1,0 +1,86 @@
+//! What callers and the log are told of what PostgreSQL refuses.
+
+use context_domain::tenant::TenantId;
+use tokio_postgres::types::ToSql;
+
+use super::super::statement::Unseen;
+use super::*;
+
+/// A refusal as the server would word it, which quotes what was to be stored.
+async fn refused(pool: &Pool, code: &str) -> Failure {
+    let raise = format!(
+        "DO $$ BEGIN RAISE EXCEPTION 'driver hush' USING ERRCODE = '{code}', DETAIL = 'hush', \
+         CONSTRAINT = 'things_pkey'; END $$"
+    );
+    write(pool, &raise).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn callers_read_what_happened_and_no_text_of_the_server() {
+    let pool = pool(ConnectionMode::Direct, 1).await;
+    let tenant: TenantId = "t".parse().unwrap();
+    for (code, in_tenant, in_store) in [
+        ("57014", "store_unavailable", "store_unavailable"),
+        ("55P03", "store_unavailable", "store_unavailable"),
+        ("40001", "store_unavailable", "store_unavailable"),
+        ("40P01", "store_unavailable", "store_unavailable"),
+        ("25006", "store_unavailable", "store_unavailable"),
+        ("53100", "store_unavailable", "store_unavailable"),
+        ("53200", "store_unavailable", "store_unavailable"),
+        ("58030", "store_unavailable", "store_unavailable"),
+        ("57P03", "store_unavailable", "store_unavailable"),
+        ("42501", "tenant_unwell", "store_unavailable"),
+        ("42P01", "tenant_unwell", "store_unavailable"),
+        ("42703", "tenant_unwell", "store_unavailable"),
+        ("42883", "tenant_unwell", "store_unavailable"),
+        ("3F000", "tenant_unwell", "store_unavailable"),
+        ("XX001", "tenant_unwell", "store_unavailable"),
+        ("23505", "internal", "internal"),
+        ("22P02", "internal", "internal"),
+        ("42601", "internal", "internal"),
+        ("XX000", "internal", "internal"),
+    ] {
+        let error = refused(&pool, code).await.in_tenant(&tenant);
+        assert_eq!(error.code(), in_tenant, "{code}");
+        assert!(!error.to_string().contains("driver") && !error.to_string().contains("hush"), "{error}");
+        let error = refused(&pool, code).await.in_store();
+        assert_eq!(error.code(), in_store, "{code}");
+        // Where the server may quote what was to be stored, the log is told no word of it.
+        if in_store == "internal" {
+            assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+        }
+    }
+    let error = refused(&pool, "23505").await.in_store();
+    assert!(format!("{error:?}").contains("SQLSTATE 23505 things_pkey"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_damage() {
+    let pool = pool(ConnectionMode::Direct, 1).await;
+    let rows = pool.query(None, Access::Read, "SELECT 'text'", &[]).await.unwrap();
+    let unreadable = Failure::from(rows[0].try_get::<_, i32>(0).unwrap_err());
+    assert_eq!(unreadable.in_tenant(&"t".parse().unwrap()).code(), "tenant_unwell");
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let pool = pool(ConnectionMode::Direct, 1).await;
+    assert!(refused(&pool, "23505").await.is_unique_violation());
+    assert!(refused(&pool, "23503").await.is_foreign_key_violation());
+    assert!(refused(&pool, "42501").await.is_denied());
+    assert!(refused(&pool, "25006").await.is_read_only());
+    for code in ["42P01", "3F000", "42703", "42883"] {
+        assert!(refused(&pool, code).await.is_undefined(), "{code}");
+    }
+    for code in ["40001", "40P01"] {
+        assert!(refused(&pool, code).await.is_conflict(), "{code}");
+    }
+    assert!(!refused(&pool, "23505").await.is_conflict());
+}
+
+#[test]
+fn the_drivers_log_cannot_print_a_parameter() {
+    let (secret, empty) = ("hush", None::<&str>);
+    let (shown, none): (&(dyn ToSql + Sync), &(dyn ToSql + Sync)) = (&Unseen(&secret), &Unseen(&empty));
+    assert_eq!(format!("{shown:?}{none:?}"), "__");
+}

@@ -1,0 +1,51 @@
+//! What only the inside of the crate can see of its connections, on a real server.
+
+mod clock;
+mod failure;
+mod faults;
+mod pool;
+mod proxy;
+mod search_buffers;
+mod shares;
+mod sharing;
+mod url;
+
+use std::sync::Arc;
+
+use context_testing::postgres;
+use tokio_postgres::types::Type;
+
+use super::failure::Failure;
+use super::pool::{Access, Pool, Sharing};
+use super::session::ConnectionMode;
+
+/// A pool on a database of its own, with the table `things (id int PRIMARY KEY, word text)`.
+async fn pool(mode: ConnectionMode, max_connections: usize) -> Arc<Pool> {
+    let server = postgres().await;
+    let database = server.create_database("pool").await;
+    let pool = Pool::new(server.url(&database).parse().unwrap(), mode, max_connections);
+    write(&pool, "CREATE TABLE things (id int PRIMARY KEY, word text)").await.unwrap();
+    Arc::new(pool)
+}
+
+/// The words of all things, by id.
+async fn words(pool: &Pool) -> Vec<String> {
+    let rows = pool.query(None, Access::Read, "SELECT word FROM things ORDER BY id", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Carries out one statement without parameters.
+async fn write(pool: &Pool, sql: &str) -> Result<(), Failure> {
+    pool.query(None, Access::Write, sql, &[]).await.map(drop)
+}
+
+/// A number that the database answers.
+async fn number(pool: &Pool, sql: &str) -> i32 {
+    pool.query(None, Access::Read, sql, &[]).await.unwrap().first().unwrap().get(0)
+}
+
+/// Puts a thing.
+async fn put(pool: &Pool, id: i32, word: &str) -> Result<(), Failure> {
+    let params = [(&id as _, Type::INT4), (&word as _, Type::TEXT)];
+    pool.query(None, Access::Write, "INSERT INTO things VALUES ($1, $2)", &params).await.map(drop)
+}

@@ -1,0 +1,46 @@
+//! A store of either kind, made for one test.
+
+use std::sync::Arc;
+
+use context_domain::clock::Clock;
+use context_domain::id::IdSource;
+use context_domain::service::Ports;
+use context_store::StoreOptions;
+use tempfile::TempDir;
+
+use crate::database::Database;
+
+/// The kinds of store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A store that goes with the test.
+pub(crate) enum Made {
+    Sqlite(TempDir),
+    Postgres(Database),
+}
+
+impl Made {
+    /// Where one is made.
+    pub(crate) fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::Sqlite(TempDir::new().unwrap()),
+            Kind::Postgres => Self::Postgres(Database::new()),
+        }
+    }
+
+    /// Opens it. The first time makes it, with the tenant `default`.
+    pub(crate) async fn open(&self, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Ports {
+        match self {
+            Self::Postgres(database) => database.ports(clock, ids).await.unwrap(),
+            Self::Sqlite(folder) => {
+                let options =
+                    StoreOptions::new(format!("sqlite:{}", folder.path().display()).parse().unwrap());
+                context_store::open(&options, clock, ids).await.unwrap().ports
+            }
+        }
+    }
+}
