@@ -1,0 +1,58 @@
+-- Makes a tenant: its row in the directory, its schema, its tables and its global node. True if the tenant is new. A
+-- tenant that is there gets what it visibly lacks; one that lacks nothing is left alone.
+CREATE OR REPLACE FUNCTION public.provision_tenant(
+    tenant_id text, generation uuid, created_at timestamptz, global_id text
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $function$
+DECLARE
+    schema_name text := 'tenant_' || provision_tenant.tenant_id;
+    caller text := current_setting('role');
+    owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'public.tenants'::regclass);
+    is_new boolean;
+    at_revision boolean;
+    complete boolean := false;
+BEGIN
+    IF provision_tenant.tenant_id ~ '^[a-z0-9][a-z0-9_-]{0,47}$' IS NOT TRUE THEN
+        RAISE EXCEPTION '% is not a tenant id: 1 to 48 of a-z, 0-9, ''_'' and ''-'', beginning with a letter or a digit',
+            quote_nullable(provision_tenant.tenant_id) USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- Whoever may act for the owner makes what the owner owns: a tenant of another owner's could not be looked after.
+    IF current_user <> owner THEN
+        IF NOT pg_has_role(owner, 'MEMBER') THEN
+            RAISE EXCEPTION 'the role % may not make tenants: only %, which owns this installation, may',
+                quote_ident(current_user), quote_ident(owner)
+                USING ERRCODE = 'insufficient_privilege', HINT = format('Connect as %I.', owner);
+        END IF;
+        PERFORM set_config('role', owner, true);
+    END IF;
+
+    INSERT INTO public.tenants (id, generation, created_at)
+    VALUES (provision_tenant.tenant_id, provision_tenant.generation, provision_tenant.created_at)
+    ON CONFLICT (id) DO NOTHING;
+    is_new := FOUND;
+    -- The row's lock makes two who make the same tenant wait for each other.
+    SELECT revision = {revision} INTO at_revision
+    FROM public.tenants WHERE id = provision_tenant.tenant_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the tenant % was dropped at the same moment: try again', provision_tenant.tenant_id
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+
+    IF at_revision
+        AND to_regclass(format('%I.contexts', schema_name)) IS NOT NULL
+        AND to_regclass(format('%I.context_changes', schema_name)) IS NOT NULL
+        AND to_regclass(format('%I.context_inheritance_cache', schema_name)) IS NOT NULL
+    THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.contexts WHERE context_level = ''global'')', schema_name)
+            INTO complete;
+    END IF;
+    IF NOT complete THEN
+        PERFORM public.complete_tenant(provision_tenant.tenant_id, provision_tenant.global_id);
+    END IF;
+    PERFORM set_config('role', caller, true);
+    RETURN is_new;
+END
+$function$;

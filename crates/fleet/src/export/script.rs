@@ -1,0 +1,137 @@
+//! The script that loads an export back, and the manifest that says what is in it.
+
+use std::collections::BTreeMap;
+
+use context_domain::tenant::TenantId;
+use context_store::postgres::{completeness, identifier, literal, schema_of};
+use serde_json::{Value, json};
+
+use super::Table;
+
+/// Where an export comes from.
+pub(super) struct Origin {
+    pub(super) database: String,
+    pub(super) taken: String,
+    pub(super) server: String,
+}
+
+/// The tables of the control schema.
+pub(super) const CONTROL: [&str; 4] = ["tenants", "api_keys", "migration_history", "serving_roles"];
+
+type Tenants = [(TenantId, Vec<Table>)];
+
+/// What is in which file.
+pub(super) fn manifest(origin: &Origin, control: &[Table], tenants: &Tenants) -> String {
+    let of_tenants: BTreeMap<&str, Value> =
+        tenants.iter().map(|(tenant, tables)| (tenant.as_str(), described(tables))).collect();
+    let manifest = json!({
+        "format": 1,
+        "database": origin.database,
+        "server_version": origin.server,
+        "taken": origin.taken,
+        "control": described(control),
+        "tenants": of_tenants,
+    });
+    format!("{manifest:#}\n")
+}
+
+fn described(tables: &[Table]) -> Value {
+    let described = tables.iter().map(|table| {
+        json!({
+            "schema": table.schema,
+            "table": table.name,
+            "columns": table.columns,
+            "file": table.file,
+            "rows": table.content.rows,
+            "octets": table.content.octets,
+            "sha256": table.content.checksum,
+        })
+    });
+    described.collect()
+}
+
+/// The script, for psql. A tenant is loaded whole, in a transaction of its own, and only where that overwrites nothing.
+pub(super) fn load(origin: &Origin, control: &[Table], tenants: &Tenants) -> String {
+    let mut script = vec![format!(
+        "-- Loads what the database {} held at {}.\n\
+         -- Make the installation first (context-service bootstrap), then run this in this folder, as its owner:\n\
+         --   psql \"$DATABASE_URL\" -f load.sql\n\
+         -- A tenant that holds contexts already is left as it is, and named at the end. Safe to repeat.\n\
+         \\set ON_ERROR_STOP on\n\
+         \\encoding UTF8\n\
+         \\set left ''\n\
+         SET client_min_messages = warning;\n",
+        // A line break in the name would end the comment.
+        origin.database.escape_debug(),
+        origin.taken,
+    )];
+    for name in ["tenants", "api_keys"] {
+        script.push(format!("CREATE TEMPORARY TABLE exported_{name} (LIKE public.{name});\n"));
+        // What was missing when the export was made has no file.
+        if let Some(table) = control.iter().find(|table| table.name == name) {
+            let (columns, file) = (table.column_list(), literal(&table.file));
+            script.push(format!("\\copy exported_{name} {columns} FROM {file}\n"));
+        }
+    }
+    for (tenant, tables) in tenants {
+        script.push(load_tenant(tenant, tables));
+    }
+    script.push(
+        "-- The keys of the tenants that are here now, and the operators'.\n\
+         INSERT INTO public.api_keys SELECT * FROM exported_api_keys\n\
+         WHERE tenant_id IS NULL OR tenant_id IN (SELECT id FROM public.tenants) ON CONFLICT (id) DO NOTHING;\n\
+         SELECT :'left' <> '' AS is_left \\gset\n\
+         \\if :is_left\n\
+         \\warn these tenants hold contexts already and were left as they are: :left\n\
+         DO $$ BEGIN RAISE EXCEPTION 'not everything was loaded'; END $$;\n\
+         \\endif\n"
+            .to_owned(),
+    );
+    script.concat()
+}
+
+fn load_tenant(tenant: &TenantId, tables: &[Table]) -> String {
+    let (id, schema) = (literal(tenant.as_str()), identifier(&schema_of(tenant)));
+    let known = |table: &&Table| completeness::TABLES.iter().any(|known| known.name == table.name);
+    let (ours, others): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(known);
+    let named: Vec<String> = ours.iter().map(|table| table.qualified()).collect();
+    let mut script = vec![format!("\n-- The tenant {tenant}.\n")];
+    for table in others {
+        script.push(format!(
+            "-- {} is not of this service's making: {} holds its rows, and nothing here makes the table.\n",
+            table.qualified().escape_debug(),
+            table.file
+        ));
+    }
+    if named.is_empty() {
+        return script.concat();
+    }
+    script.push(format!(
+        "BEGIN;\n\
+         SELECT public.create_tenant_schema({id});\n\
+         SELECT NOT EXISTS (SELECT FROM {schema}.contexts WHERE version > 0 OR context_level IS DISTINCT FROM 'global')\n\
+         \x20   AND NOT EXISTS (SELECT FROM {schema}.context_changes) AS is_empty \\gset\n\
+         \\if :is_empty\n\
+         TRUNCATE {};\n",
+        named.join(", ")
+    ));
+    for table in &ours {
+        script.push(format!(
+            "\\copy {} {} FROM {}\n",
+            table.qualified(),
+            table.column_list(),
+            literal(&table.file)
+        ));
+    }
+    script.push(format!(
+        "-- A new generation: nobody takes what is remembered of the tenant for what it is now.\n\
+         UPDATE public.tenants SET generation = gen_random_uuid(),\n\
+         \x20   created_at = COALESCE((SELECT created_at FROM exported_tenants WHERE id = {id}), created_at)\n\
+         WHERE id = {id};\n\
+         \\else\n\
+         \\set left :left ' ' {id}\n\
+         \\endif\n\
+         COMMIT;\n"
+    ));
+    script.concat()
+}

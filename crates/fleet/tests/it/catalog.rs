@@ -1,0 +1,129 @@
+//! A tenant is the same, whoever made it.
+
+use std::path::Path;
+
+use context_store::postgres::completeness::TABLES;
+use context_testing::SERVER;
+
+use crate::support::{Database, serving, tenants};
+
+/// All that the catalogs and the control schema say, object ids included.
+pub(crate) async fn everything(database: &Database) -> Vec<String> {
+    let mut all = database
+        .texts(
+            "SELECT 'class ' || c.oid || c.relname || c.relfilenode || COALESCE(c.relacl::text, '') FROM pg_class c
+             WHERE c.relnamespace::regnamespace::text NOT LIKE 'pg_%'
+             UNION ALL SELECT 'constraint ' || oid || conname FROM pg_constraint WHERE conrelid <> 0
+             UNION ALL SELECT 'trigger ' || oid || tgname FROM pg_trigger
+             UNION ALL SELECT 'function ' || oid || proname || xmin || COALESCE(proacl::text, '') FROM pg_proc
+                       WHERE pronamespace = 'public'::regnamespace
+             UNION ALL SELECT 'schema ' || oid || nspname || COALESCE(nspacl::text, '') FROM pg_namespace
+                       WHERE nspname NOT LIKE 'pg_%'
+             UNION ALL SELECT 'tenant ' || t.xmin || t::text FROM public.tenants t
+             UNION ALL SELECT 'ledger ' || h.xmin || h::text FROM public.migration_history h
+             UNION ALL SELECT 'role ' || r.xmin || r::text FROM public.serving_roles r
+             ORDER BY 1",
+        )
+        .await;
+    all.sort();
+    all
+}
+
+/// What the catalogs say of a tenant's schema, its name and id left out.
+async fn dump(database: &Database, id: &str) -> Vec<String> {
+    let lines = database
+        .texts(&format!(
+            "WITH tables AS (SELECT * FROM pg_class WHERE relnamespace = 'tenant_{id}'::regnamespace AND relkind = 'r')
+             SELECT format('column %s %s %s %s notnull=%s default=%s collation=%s generated=%s', c.relname, a.attnum,
+                           a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                           pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation, a.attgenerated)
+             FROM tables c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+             LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+             UNION ALL
+             SELECT format('constraint %s %s %s', k.conname, pg_get_constraintdef(k.oid), k.convalidated)
+             FROM tables c JOIN pg_constraint k ON k.conrelid = c.oid
+             UNION ALL
+             SELECT format('index %s %s %s', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready)
+             FROM tables c JOIN pg_index i ON i.indrelid = c.oid
+             UNION ALL
+             SELECT format('trigger %s %s', pg_get_triggerdef(t.oid), t.tgenabled)
+             FROM tables c JOIN pg_trigger t ON t.tgrelid = c.oid WHERE NOT t.tgisinternal
+             UNION ALL
+             SELECT format('table %s owner=%s acl=%s comment=%s persistence=%s options=%s', relname,
+                           relowner::regrole, relacl, obj_description(oid, 'pg_class'), relpersistence, reloptions)
+             FROM tables
+             UNION ALL
+             SELECT format('schema owner=%s acl=%s comment=%s', nspowner::regrole, nspacl,
+                           obj_description(oid, 'pg_namespace'))
+             FROM pg_namespace WHERE nspname = 'tenant_{id}'
+             UNION ALL
+             SELECT format('ledger %s %s %s %s %s', schema, revision, migration_name, checksum, status)
+             FROM public.migration_history WHERE tenant = '{id}'
+             UNION ALL
+             SELECT format('node %s %s %s %s %s %s %s', context_type, context_data, tags, terms, context_level, version,
+                           created_at = updated_at AND created_at = (SELECT created_at FROM public.tenants WHERE id = '{id}'))
+             FROM tenant_{id}.contexts
+             UNION ALL
+             SELECT format('directory %s', revision) FROM public.tenants WHERE id = '{id}'"
+        ))
+        .await;
+    let mut lines: Vec<String> = lines
+        .iter()
+        .map(|line| line.replace(&format!("tenant_{id}"), "SCHEMA").replace(&format!("'{id}'"), "ID"))
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn a_tenant_is_the_same_whoever_made_it() {
+    let database = Database::empty("same").await;
+    database.fleet().await.bootstrap(&serving(&["bootstrapped"], SERVER), &mut |_| {}).await.unwrap();
+    database.psql(Path::new("."), &["-c", "SELECT create_tenant_schema('from_psql')"]).unwrap();
+    let provision = "SELECT public.provision_tenant('provisioned', gen_random_uuid(), now(), 'ctx_' || gen_random_uuid())";
+    assert_eq!(database.text(provision).await, "true");
+    database.run("SELECT public.create_tenant_schema('mended'); DROP SCHEMA tenant_mended CASCADE").await;
+    database.bootstrap(&["mended"]).await;
+
+    let expected = dump(&database, "bootstrapped").await;
+    assert!(expected.len() > 80, "{expected:#?}");
+    for id in ["from_psql", "provisioned", "mended"] {
+        assert_eq!(dump(&database, id).await, expected, "{id}");
+    }
+    assert_eq!(database.examine(&["bootstrapped", "from_psql", "provisioned", "mended"]).await, []);
+}
+
+#[tokio::test]
+async fn a_fresh_tenant_has_exactly_what_completeness_looks_for() {
+    let database = Database::with("exact", &["default"]).await;
+    let mut expected = Vec::new();
+    for table in &TABLES {
+        expected.push(format!("table {}", table.name));
+        let columns = table.columns.iter();
+        expected.extend(columns.map(|(name, kind)| format!("column {}.{name} {kind}", table.name)));
+        let parts =
+            [("index", table.indexes), ("constraint", table.constraints), ("trigger", table.triggers)];
+        for (kind, names) in parts {
+            expected.extend(names.iter().map(|name| format!("{kind} {}.{name}", table.name)));
+        }
+    }
+    expected.sort();
+    let mut found = database
+        .texts(
+            "WITH tables AS (SELECT oid, relname FROM pg_class
+                             WHERE relnamespace = 'tenant_default'::regnamespace AND relkind NOT IN ('i', 't'))
+             SELECT 'table ' || relname FROM tables
+             UNION ALL SELECT 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) FROM tables JOIN pg_attribute ON attrelid = tables.oid
+                       WHERE attnum > 0 AND NOT attisdropped
+             UNION ALL SELECT 'index ' || t.relname || '.' || c.relname FROM tables t JOIN pg_index i ON i.indrelid = t.oid
+                       JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisprimary
+             UNION ALL SELECT 'constraint ' || relname || '.' || conname FROM tables JOIN pg_constraint ON conrelid = tables.oid
+                       WHERE contype <> 'n'
+             UNION ALL SELECT 'trigger ' || relname || '.' || tgname FROM tables JOIN pg_trigger ON tgrelid = tables.oid
+                       WHERE NOT tgisinternal",
+        )
+        .await;
+    found.sort();
+    assert_eq!(found, expected);
+    assert_eq!(database.fleet().await.tenants().await.unwrap(), tenants(&["default"]));
+}
