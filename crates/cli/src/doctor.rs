@@ -2,24 +2,33 @@
 
 use std::process::ExitCode;
 
-use context_domain::clock::{Clock, SystemClock};
+use context_domain::clock::Clock;
 use context_domain::error::Error;
 use context_domain::limits;
 use context_domain::ports::Check;
 use context_domain::resolve::MERGE_LAW_VERSION;
 use context_domain::service::Service;
+use context_store::StoreOptions;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
 use crate::failure::{Failure, WRONG};
+use crate::key;
 use crate::output::{Output, table};
-use crate::{key, open};
+use crate::store::{Opened, open};
 
 pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode, Failure> {
-    let service = open(settings).await?;
+    let options = settings.operating()?;
+    let Opened { service, clock } = open(&options).await?;
     let mut health = service.inspect().await;
-    let mut facts = facts(settings);
-    match keys(&service).await {
+    let mut facts = facts(&options);
+    match service.facts().await {
+        Ok(of_the_store) => facts.extend(of_the_store),
+        Err(error) => {
+            health.checks.push(Check { name: "connection".to_owned(), problem: Some(error.to_string()) });
+        }
+    }
+    match keys(&service, clock.as_ref()).await {
         Ok(keys) => facts.push(("API keys", keys)),
         Err(error) => {
             health.checks.push(Check { name: "API keys".to_owned(), problem: Some(error.to_string()) });
@@ -45,21 +54,20 @@ pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode
 }
 
 /// How many keys there are, and how many of them let somebody in.
-async fn keys(service: &Service) -> Result<String, Error> {
+async fn keys(service: &Service, clock: &dyn Clock) -> Result<String, Error> {
     let keys = key::all(service, None).await?;
-    let now = SystemClock.now();
+    let now = clock.now();
     Ok(match (keys.len(), keys.iter().filter(|key| key.works(now)).count()) {
         (0, _) => "none: only `serve --auth none` lets anybody in".to_owned(),
         (all, working) => format!("{all}, of which {working} work"),
     })
 }
 
-fn facts(settings: &Settings) -> Vec<(&'static str, String)> {
+fn facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
     vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("merge law", MERGE_LAW_VERSION.to_string()),
-        ("store", settings.store.to_string()),
-        ("connection mode", "embedded SQLite".to_owned()),
+        ("store", options.url.to_string()),
         (
             "document",
             format!("at most {} octets, {} deep", limits::MAX_DOCUMENT_BYTES, limits::MAX_DOCUMENT_DEPTH),

@@ -1,6 +1,7 @@
 //! The binary `context-service`.
 
 mod args;
+mod bootstrap;
 mod completions;
 mod config;
 mod context;
@@ -11,15 +12,14 @@ mod failure;
 mod key;
 mod output;
 mod serve;
+mod store;
 mod telemetry;
 mod tenant;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use context_domain::access::{Access, Caller, Principal};
-use context_domain::clock::SystemClock;
 use context_domain::id::{IdSource, RandomIds};
 use context_domain::service::Service;
 
@@ -27,6 +27,7 @@ use crate::args::{Args, Command, SettingsArgs};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::store::open;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -46,13 +47,10 @@ async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let given = &args.settings;
     match args.command {
         Command::Serve(args) => serve::run(&settings(given, "info")?, &args).await,
-        Command::Tenant(command) => {
-            tenant::run(&open(&settings(given, "warn")?).await?, command, output).await
-        }
-        Command::Context(command) => {
-            context::run(&open(&settings(given, "warn")?).await?, command, output).await
-        }
-        Command::Key(command) => key::run(&open(&settings(given, "warn")?).await?, command, output).await,
+        Command::Bootstrap(args) => bootstrap::run(&settings(given, "warn")?, &args, output).await,
+        Command::Tenant(command) => tenant::run(&service(given).await?, command, output).await,
+        Command::Context(command) => context::run(&service(given).await?, command, output).await,
+        Command::Key(command) => key::run(&service(given).await?, command, output).await,
         Command::Completions { shell } => completions::run(shell, output),
         Command::Doctor => doctor::run(&settings(given, "warn")?, output).await,
     }
@@ -62,15 +60,15 @@ async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
 fn settings(args: &SettingsArgs, log: &str) -> Result<Settings, Failure> {
     let settings = Settings::read(args)?;
     telemetry::start(&settings, log)?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
     Ok(settings)
 }
 
-/// The service over the store that the settings name; a new embedded store is made with the tenant `default`.
-async fn open(settings: &Settings) -> Result<Service, Failure> {
-    let clock = Arc::new(SystemClock);
-    let ids = Arc::new(RandomIds);
-    let ports = context_store::open(&settings.store, clock.clone(), ids.clone()).await?;
-    Ok(Service::new(ports, clock, ids))
+/// The service, as the operator has it.
+async fn service(args: &SettingsArgs) -> Result<Service, Failure> {
+    Ok(open(&settings(args, "warn")?.operating()?).await?.service)
 }
 
 /// The operator at the command line.

@@ -61,8 +61,15 @@ impl Output {
                 if let Some(current) = error.current() {
                     lines.push(format!("  it is \"{}\" now", current.etag()));
                 }
-                let cause = error.source().map(|source| format!("  cause: {source}"));
-                lines.extend(cause);
+                let mut causes = Vec::new();
+                let mut next = error.source();
+                while let Some(cause) = next {
+                    causes.push(cause.to_string());
+                    next = cause.source();
+                }
+                if !causes.is_empty() {
+                    lines.push(format!("  cause: {}", causes.join(": ")));
+                }
                 lines.join("\n")
             }
         };

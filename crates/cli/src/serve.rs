@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use context_domain::clock::{Clock, SystemClock};
+use context_domain::clock::Clock;
 use context_domain::id::RandomIds;
 use context_domain::service::Service;
 use context_server::{Authentication, HostName, HttpConfig};
@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Auth, ServeArgs};
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::{key, open};
+use crate::key;
+use crate::store::{Opened, open};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 
@@ -22,8 +23,10 @@ pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCod
     let auth = args.auth.or(settings.auth).unwrap_or(Auth::None);
     let address = listen_address(settings, args, auth)?;
     let allowed_hosts = allowed_hosts(settings, args)?;
-    let service = Arc::new(open(settings).await?);
-    tell_of_keys(&service, auth).await?;
+    let options = settings.serving()?;
+    let Opened { service, clock } = open(&options).await?;
+    let service = Arc::new(service);
+    tell_of_keys(&service, clock.as_ref(), auth).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     let mut terminate = signal(SignalKind::terminate())
@@ -36,7 +39,7 @@ pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCod
         }
         tracing::info!("stopping: requests under way are finished first");
     };
-    tracing::info!(store = %settings.store, "serving on http://{bound}, documentation on http://{bound}/docs");
+    tracing::info!(store = %options.url, "serving on http://{bound}, documentation on http://{bound}/docs");
     let authentication = match auth {
         Auth::None => Authentication::Open,
         Auth::Keys => Authentication::Keys,
@@ -50,8 +53,8 @@ pub(crate) async fn run(settings: &Settings, args: &ServeArgs) -> Result<ExitCod
 }
 
 /// Whoever made keys may think that they are asked for, and whoever asks for keys needs one.
-async fn tell_of_keys(service: &Service, auth: Auth) -> Result<(), Failure> {
-    let now = SystemClock.now();
+async fn tell_of_keys(service: &Service, clock: &dyn Clock, auth: Auth) -> Result<(), Failure> {
+    let now = clock.now();
     let some = key::all(service, None).await?.iter().any(|key| key.works(now));
     match (auth, some) {
         (Auth::None, true) => tracing::warn!(
@@ -73,7 +76,8 @@ fn listen_address(settings: &Settings, args: &ServeArgs, auth: Auth) -> Result<S
             "--insecure-no-auth lets everybody in, and --auth keys does not: choose one",
         ));
     }
-    let text = args.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
+    let named = args.listen.as_deref().filter(|text| !text.is_empty());
+    let text = named.or(settings.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
     let mut found = text.to_socket_addrs().map_err(|error| {
         Failure::usage(format!("--listen {text}: {error}; write HOST:PORT, such as {DEFAULT_LISTEN}"))
     })?;

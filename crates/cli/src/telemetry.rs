@@ -8,10 +8,13 @@ use crate::args::LogFormat;
 use crate::config::Settings;
 use crate::failure::Failure;
 
+/// The driver would tell the log what statements carry, documents and all.
+const SILENCED: &str = "tokio_postgres=warn";
+
 /// Starts the log, which tells what `default` says unless the settings say otherwise.
 pub(crate) fn start(settings: &Settings, default: &str) -> Result<(), Failure> {
     let directives = settings.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(directives)
+    let filter = EnvFilter::try_new(format!("{directives},{SILENCED}"))
         .map_err(|error| Failure::usage(format!("--log {directives}: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let started = match settings.log_format {

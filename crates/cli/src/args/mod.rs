@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
+mod bootstrap;
 mod context;
 mod import;
 mod key;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use bootstrap::BootstrapArgs;
 pub(crate) use context::{
     AddressArgs, ConditionArgs, ContextCommand, DeleteArgs, DocumentArgs, FilterArgs, PatchArgs, PutArgs,
 };
@@ -34,11 +36,25 @@ pub(crate) struct Args {
 /// What the configuration file may say too.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SettingsArgs {
-    /// Where everything is kept: sqlite:DIR [default: sqlite: and the user's data directory]
+    /// Where everything is kept: sqlite:DIR or postgres://USER@HOST/DATABASE; DB_HOST, DB_PORT, DB_NAME, DB_USER and
+    /// DB_PASSWORD name PostgreSQL in parts [default: sqlite: and the user's data directory]
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) store: Option<String>,
 
-    /// A TOML file with store, listen, allowed_hosts, auth, log, log_format; flags and environment win over it
+    /// PostgreSQL as its owner, who makes and drops tenants; serving needs it for nothing else
+    #[arg(long, global = true, env = "DATABASE_ADMIN_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) admin_store: Option<String>,
+
+    /// Whether a pooler stands before PostgreSQL [env: DB_CONNECTION_MODE] [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "MODE")]
+    pub(crate) connection_mode: Option<Mode>,
+
+    /// Connections to PostgreSQL at the most [default: 8]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) max_connections: Option<usize>,
+
+    /// A TOML file with settings, which flags and environment win over: store, admin_store, connection_mode,
+    /// max_connections, tenant_ids, listen, allowed_hosts, auth, log, log_format
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -49,6 +65,17 @@ pub(crate) struct SettingsArgs {
     /// How the log is written
     #[arg(long, global = true, value_enum)]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Each connection is looked at
+    Auto,
+    /// No pooler: statements are prepared
+    Direct,
+    /// A pooler, such as PgBouncer: nothing is kept on a connection
+    Pooled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,6 +102,13 @@ pub(crate) enum Command {
         context-service --store sqlite:data serve --listen 127.0.0.1:8000\n  \
         context-service --store sqlite:data serve --listen 0.0.0.0:8000 --allowed-host ctx.example.org --auth keys")]
     Serve(ServeArgs),
+    /// Make the installation: the control schema and every listed tenant, complete and at the current revision
+    #[command(after_help = "Examples:\n  \
+        context-service bootstrap --tenant-ids default,demo,my-tenant\n  \
+        context-service bootstrap --health-check || context-service bootstrap\n\n\
+        What is there stays. What is missing is made, and what cannot come back (a dropped table) is made anew, empty, and \
+        reported as lost. It connects with DATABASE_ADMIN_URL if that is set, else with DATABASE_URL.")]
+    Bootstrap(BootstrapArgs),
     /// Create, list, show and drop tenants
     #[command(subcommand)]
     Tenant(TenantCommand),

@@ -138,52 +138,6 @@ fn tenants_are_created_listed_and_dropped() {
 }
 
 #[test]
-fn settings_come_from_flags_over_environment_over_file() {
-    let here = Installation::new();
-    let file = here.path().join("settings.toml");
-    std::fs::write(&file, "store = \"sqlite:from-file\"\n").unwrap();
-    let exists = |folder: &str| here.path().join(folder).exists();
-    let listed =
-        here.command(&["--config", "settings.toml", "tenant", "list"]).env_remove("DATABASE_URL").output();
-    assert!(listed.unwrap().status.success() && exists("from-file"));
-    here.json(&["--config", "settings.toml", "tenant", "list"]);
-    assert!(exists("data"));
-    here.json(&["--config", "settings.toml", "--store", "sqlite:from-flag", "tenant", "list"]);
-    assert!(exists("from-flag"));
-    std::fs::write(&file, "stroe = \"sqlite:x\"\n").unwrap();
-    let errors = here.fails(2, &["--config", "settings.toml", "tenant", "list"]);
-    assert!(errors.contains("stroe"), "{errors}");
-}
-
-#[test]
-fn whoever_asks_for_postgresql_is_not_given_a_local_file() {
-    let here = Installation::new();
-    let mut command = here.command(&["tenant", "list"]);
-    let output =
-        command.env_remove("DATABASE_URL").env("DB_HOST", "db").env("HOME", here.path()).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("DB_HOST"));
-}
-
-#[test]
-fn without_settings_the_store_is_in_the_users_data_directory() {
-    let here = Installation::new();
-    let mut command = here.command(&["tenant", "list"]);
-    let output = command.env_remove("DATABASE_URL").env("HOME", here.path()).output().unwrap();
-    assert!(output.status.success());
-    assert!(here.path().join(".local/share/context-service/control.db").exists());
-}
-
-#[test]
-fn an_empty_variable_names_no_store() {
-    let here = Installation::new();
-    let mut command = here.command(&["tenant", "list"]);
-    let output = command.env("DATABASE_URL", "").env("HOME", here.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(here.path().join(".local/share/context-service/control.db").exists());
-}
-
-#[test]
 fn doctor_names_what_is_wrong() {
     let here = Installation::new();
     let well = here.json(&["doctor"]);

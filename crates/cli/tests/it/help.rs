@@ -3,8 +3,9 @@
 use crate::support::Installation;
 
 /// Every command that does something, as words.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "serve",
+    "bootstrap",
     "tenant create",
     "tenant list",
     "tenant show",

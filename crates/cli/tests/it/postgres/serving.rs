@@ -1,0 +1,181 @@
+//! Serving as a role that owns nothing.
+
+use context_testing::{OWNER, SERVER};
+use serde_json::json;
+
+use super::{Database, texts};
+use crate::served::Served;
+
+#[test]
+fn the_serving_role_suffices_for_everything_but_tenants() {
+    let database = Database::served("default,demo");
+    let served = database.serve(SERVER, &[]);
+    let base = "/v1/tenants/default";
+    let task = format!("{base}/tree/web/feature%2Flogin/42");
+    assert_eq!(
+        served.put(&format!("{base}/tree/web"), &json!({"context_data": {"a": 1, "b": 1}})).status,
+        201
+    );
+    let put = served.put(&task, &json!({"context_data": {"b": 2, "say": "hello world"}, "tags": ["x"]}));
+    assert_eq!(put.status, 201, "{put:?}");
+    let resolved = served.get(&format!("{task}?view=resolved&explain=true")).body;
+    assert_eq!(resolved["resolved_context"], json!({"a": 1, "b": 2, "say": "hello world"}));
+    let patch = [("Content-Type", "application/merge-patch+json"), ("Idempotency-Key", "k")];
+    for replayed in [false, true] {
+        let patched = served.patch(&task, &patch, &json!({"title": "T"}));
+        assert_eq!(
+            (patched.status, patched.head.contains("idempotency-replayed")),
+            (200, replayed),
+            "{patched:?}"
+        );
+    }
+    for query in ["q=hello", "tag=x", "filter=%7B%22b%22%3A2%7D", "context_level=task"] {
+        let found = served.get(&format!("{base}/contexts?{query}")).body;
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}: {found}");
+    }
+    let changes = served.get(&format!("{base}/changes")).body;
+    assert_eq!(changes["items"][0]["operation"], "update", "{changes}");
+    assert_eq!(served.call("DELETE", &task, &[], None).status, 204);
+    let tenants = served.get("/v1/tenants").body;
+    assert_eq!(tenants["items"].as_array().unwrap().len(), 2, "{tenants}");
+    assert_eq!(served.get("/v1/tenants/demo/tree/web").problem(404), "not_found");
+    assert_eq!(served.get("/v1/tenants/demo_/tree").problem(404), "tenant_not_found");
+    assert_eq!((served.get("/readyz").status, served.get("/health").status), (200, 200));
+}
+
+#[test]
+fn making_tenants_needs_the_owner_and_says_so() {
+    let database = Database::served("default");
+    let served = database.serve(SERVER, &[]);
+    let new = json!({"id": "new"});
+    let refused = served.call("POST", "/v1/tenants", &[], Some(&new));
+    assert_eq!(refused.problem(403), "owner_needed");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`context-service bootstrap --tenant-id new`")
+            && detail.contains("DATABASE_ADMIN_URL"),
+        "{detail}"
+    );
+    let refused = served.call("DELETE", "/v1/tenants/default", &[], None);
+    assert_eq!(refused.problem(403), "owner_needed");
+    assert!(refused.body["detail"].as_str().unwrap().contains("tenant drop default"), "{refused:?}");
+    let owner = database.url_as(OWNER);
+    let served = database.serve(SERVER, &[("DATABASE_ADMIN_URL", &owner)]);
+    assert_eq!(served.call("POST", "/v1/tenants", &[], Some(&new)).status, 201);
+    assert_eq!(served.call("POST", "/v1/tenants", &[], Some(&new)).problem(409), "tenant_exists");
+    assert_eq!(served.put("/v1/tenants/new/tree/web", &json!({"context_data": {}})).status, 201);
+    database.succeeds(&["bootstrap", "--health-check", "--tenant-ids", "default,new"]);
+    assert_eq!(served.call("DELETE", "/v1/tenants/new", &[], None).status, 204);
+    assert_eq!(served.get("/v1/tenants/new/tree").problem(404), "tenant_not_found");
+}
+
+#[test]
+fn a_serving_role_that_was_never_granted_anything_is_no_healthy_installation() {
+    let database = Database::with("default");
+    let bootstrap = |args: &[&str]| {
+        let mut command = database.command(&[&["bootstrap"], args].concat());
+        command.env("DATABASE_ADMIN_URL", database.url()).env("DATABASE_URL", database.url_as(SERVER));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, shown) = bootstrap(&["--health-check"]);
+    assert!(code == Some(1) && shown.contains(SERVER), "{shown}");
+    assert_eq!(bootstrap(&[]).0, Some(0));
+    assert_eq!(bootstrap(&["--health-check"]).0, Some(0));
+    let served = database.serve(SERVER, &[]);
+    assert_eq!(served.put("/v1/tenants/default/tree/web", &json!({"context_data": {}})).status, 201);
+}
+
+#[test]
+fn the_operators_commands_act_as_the_owner() {
+    let database = Database::with("default");
+    database.json(&["tenant", "create", "acme"]);
+    database.json(&["context", "put", "--tenant", "acme", "--project", "web", "--data", "{\"a\": 1}"]);
+    database.succeeds(&["bootstrap", "--health-check", "--tenant-id", "acme"]);
+    let token =
+        database.json(&["key", "create", "--tenant", "acme", "--scope", "read", "--name", "ci"])["token"]
+            .clone();
+    assert!(token.as_str().unwrap().starts_with("cs_"));
+    database.succeeds(&["tenant", "drop", "acme", "--yes"]);
+    assert_eq!(database.run(&["context", "get", "--tenant", "acme"]).status.code(), Some(1));
+    assert_eq!(database.json(&["key", "list"])["items"], json!([]));
+    let schemas = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'";
+    assert_eq!(database.query(OWNER, schemas), ["tenant_default"]);
+}
+
+#[test]
+fn a_damaged_tenant_is_unwell_and_the_others_work() {
+    let database = Database::served("default,demo");
+    let served = database.serve(SERVER, &[]);
+    assert_eq!(served.put("/v1/tenants/demo/tree/web", &json!({"context_data": {}})).status, 201);
+    database.execute("DROP TABLE tenant_demo.contexts CASCADE");
+    let unwell = served.get("/v1/tenants/demo/tree/web");
+    assert_eq!(unwell.problem(503), "tenant_unwell");
+    assert!(unwell.head.contains("retry-after: "), "{unwell:?}");
+    assert_eq!(served.put("/v1/tenants/default/tree/web", &json!({"context_data": {}})).status, 201);
+    let health = served.get("/health");
+    assert_eq!((health.status, served.get("/readyz").status), (503, 200));
+    let checks = health.body["checks"].as_array().unwrap();
+    let unwell: Vec<_> = checks.iter().filter(|check| check["status"] != "well").collect();
+    assert_eq!(unwell.len(), 1, "{checks:?}");
+    assert_eq!(unwell[0]["name"], "tenant demo");
+    assert!(unwell[0]["detail"].as_str().unwrap().contains("contexts"), "{unwell:?}");
+    let doctor = database.run(&["doctor"]);
+    let shown = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.code() == Some(1) && shown.contains("tenant demo"), "{shown}");
+    database.succeeds(&["bootstrap", "--tenant-ids", "default,demo"]);
+    assert_eq!(served.get("/health").status, 200);
+    assert_eq!(served.get("/v1/tenants/demo/tree/web").problem(404), "not_found");
+}
+
+#[test]
+fn doctor_tells_how_the_database_is_reached_and_no_password() {
+    let database = Database::with("default");
+    let url = database.url().replace("context_owner@", "context_owner:secret@");
+    let mut doctor = database.command(&["doctor", "--output", "json"]);
+    let output = doctor.env("DATABASE_URL", &url).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let facts = serde_json::from_str::<serde_json::Value>(&shown).unwrap()["facts"].clone();
+    assert!(facts["store"].as_str().unwrap().starts_with("postgres://context_owner@127.0.0.1:"), "{facts}");
+    assert!(facts["connection mode"].as_str().unwrap().contains("direct"), "{facts}");
+    assert!(facts.to_string().contains("PostgreSQL"), "{facts}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn a_pooler_in_between_is_noticed_and_everything_works() {
+    let database = Database::new();
+    let pooler = database.pooler();
+    let url = database.url_through(&pooler, OWNER);
+    let run = |args: &[&str]| {
+        let output = database.command(args).env("DATABASE_URL", &url).output().unwrap();
+        let (shown, errors) = texts(&output);
+        assert!(output.status.success(), "{args:?}: {shown}{errors}");
+        shown
+    };
+    run(&["bootstrap", "--tenant-ids", "default,demo", "--serving-role", SERVER]);
+    run(&["bootstrap", "--health-check", "--tenant-ids", "default,demo"]);
+    run(&["tenant", "create", "acme"]);
+    assert!(run(&["doctor"]).contains("through a pooler"));
+    let mut command = database.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("DATABASE_URL", database.url_through(&pooler, SERVER));
+    let served = Served::start(command);
+    for tenant in ["default", "demo", "acme"] {
+        let put =
+            served.put(&format!("/v1/tenants/{tenant}/tree/web"), &json!({"context_data": {"of": tenant}}));
+        assert_eq!(put.status, 201, "{put:?}");
+    }
+    for _ in 0..20 {
+        for tenant in ["default", "demo", "acme"] {
+            let got = served.get(&format!("/v1/tenants/{tenant}/tree/web?view=resolved"));
+            assert_eq!(got.body["resolved_context"], json!({"of": tenant}));
+        }
+    }
+    let errors = database
+        .command(&["bootstrap", "--force-recreate", "--yes"])
+        .env("DATABASE_URL", &url)
+        .output()
+        .unwrap();
+    assert!(texts(&errors).1.contains("pooler") && errors.status.code() == Some(1), "{}", texts(&errors).1);
+}

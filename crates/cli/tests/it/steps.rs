@@ -1,0 +1,59 @@
+//! Documents whose commands are run: blocks of `sh`, and what they print.
+
+/// A block of commands, and what they print if the document says so.
+pub(crate) struct Step {
+    pub(crate) commands: String,
+    pub(crate) printed: Option<String>,
+}
+
+/// The blocks of a document that are fenced as `sh`, each with the block fenced as `text` that follows it. What is fenced as
+/// `console` is shown only.
+pub(crate) fn steps(document: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for block in document.split("\n```").skip(1).step_by(2) {
+        let (language, text) = block.split_once('\n').unwrap();
+        match language {
+            "sh" => steps.push(Step { commands: text.to_owned(), printed: None }),
+            "text" => steps.last_mut().unwrap().printed = Some(text.to_owned()),
+            "console" => {}
+            other => panic!("the document has a block of {other}"),
+        }
+    }
+    steps
+}
+
+/// Those of the commands that set something for the commands after them.
+pub(crate) fn settings(commands: &str) -> String {
+    let settings = commands.lines().filter(|line| line.starts_with("export "));
+    settings.map(|line| line.to_owned() + "\n").collect()
+}
+
+/// Whether `printed` is what the document says; `…` there stands for anything within a line.
+pub(crate) fn matches(said: &str, printed: &str) -> bool {
+    let said: Vec<_> = said.trim_end().lines().collect();
+    let printed: Vec<_> = printed.trim_end().lines().collect();
+    said.len() == printed.len()
+        && said.iter().zip(&printed).all(|(said, printed)| line_matches(said, printed))
+}
+
+fn line_matches(said: &str, printed: &str) -> bool {
+    let mut rest = printed.trim_end();
+    let mut parts = said.trim_end().split('…').peekable();
+    let Some(after_first) = parts.next().and_then(|first| rest.strip_prefix(first)) else { return false };
+    rest = after_first;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.split_at(at + part.len()).1;
+    }
+    rest.is_empty()
+}
+
+#[test]
+fn dots_match_within_a_line_only() {
+    assert!(matches("a … c …\nx", "a b c d\nx\n"));
+    assert!(!matches("a … c", "a b d") && !matches("a", "a\nb") && !matches("a …", "b a"));
+    assert!(!matches("ab", "a"));
+}
