@@ -53,10 +53,10 @@ soak: export KILL_ROUNDS ?= 50
 soak: export MEMORY_TENANTS ?= 1000
 soak: export STORE_SECONDS ?= 60
 soak: export STORE_KILLS ?= 200
-soak: export STORE_SEARCHES ?= 1000
+soak: export STORE_SEARCHES ?= 200
 soak: export MODEL_SEEDS ?= 100
 soak: export MODEL_STEPS ?= 1000
-soak: export CREDENTIAL_REQUESTS ?= 100000
+soak: export CREDENTIAL_REQUESTS ?= 20000
 soak: tools  ## the long forms of the tests: poolers, kills, memory, many processes, random operations
 	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --include-ignored --nocapture
 

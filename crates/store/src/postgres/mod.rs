@@ -1,7 +1,7 @@
 //! PostgreSQL: the production store, one schema a tenant; and the connections that the fleet works on.
 //!
 //! The store makes and changes no tables: that is the fleet's, as the owner. A call on a tenant is one statement or one
-//! transaction; every statement names the tenant's schema and carries its id ([`statements`]). What is missing or
+//! transaction; every statement names the tenant's schema and carries its id (`statements`). What is missing or
 //! damaged in a schema makes that tenant unwell, and leaves the others working.
 
 mod cancel;
