@@ -171,16 +171,16 @@ async fn an_unreadable_row_makes_its_tenant_unwell_until_it_is_mended() {
     let store = Store::new().await;
     store.make("other").await;
     let id = store.put("default", json!({})).await.id;
-    store.psql(&format!("UPDATE tenant_default.contexts SET context_data = '[]' WHERE id = '{id}'")).await;
+    store.psql(&format!("UPDATE tenant_default.contexts SET inheritance = '[]' WHERE id = '{id}'")).await;
     // A quick look does not read rows; a call has met this one.
     assert_eq!(store.problems().await, []);
     let error = store.service.get(&caller("default"), &project("p")).await.unwrap_err();
     let Error::TenantUnwell { detail, .. } = error else { panic!("{error:?}") };
-    assert_eq!(detail, format!("the column context_data of {id} cannot be read"));
+    assert_eq!(detail, format!("the column inheritance of {id} cannot be read"));
     assert_eq!(store.problems().await, [("tenant default".to_owned(), detail.clone())]);
     let inspected = store.ports.upkeep.inspect().await;
     assert!(inspected.iter().any(|check| check.problem.as_ref() == Some(&detail)));
-    store.psql(&format!("UPDATE tenant_default.contexts SET context_data = '{{}}' WHERE id = '{id}'")).await;
+    store.psql(&format!("UPDATE tenant_default.contexts SET inheritance = NULL WHERE id = '{id}'")).await;
     assert_eq!(store.problems().await, []);
     assert!(store.service.get(&caller("default"), &project("p")).await.is_ok());
 }
