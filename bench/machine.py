@@ -35,7 +35,10 @@ def cpu_micros(pids):
     """Microseconds of processor time that the processes have used, and their children that have ended."""
     ticks = 0
     for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except FileNotFoundError:
+            continue  # It has ended since it was listed, and its parent has its time.
         ticks += sum(int(field) for field in fields[11:15])
     return ticks * 1_000_000 / TICKS
 
