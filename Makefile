@@ -58,7 +58,7 @@ soak: export MODEL_SEEDS ?= 100
 soak: export MODEL_STEPS ?= 1000
 soak: export CREDENTIAL_REQUESTS ?= 20000
 soak: tools  ## the long forms of the tests: poolers, kills, memory, many processes, random operations
-	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --include-ignored --nocapture
+	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --nocapture
 
 # That PostgreSQL is built without TLS.
 test-pg18: tools  ## the tests of the stores and of the command line on PostgreSQL 18; needs Python and its registry

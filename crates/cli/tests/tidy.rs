@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proc_macro2::{TokenStream, TokenTree};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -107,9 +108,58 @@ fn only_the_command_line_reads_the_environment() {
 }
 
 #[test]
-fn exceptions_carry_reasons_and_nothing_is_skipped() {
-    let words = ["#[allow(", "#![allow(", "#[ignore", "todo!(", "unimplemented!("];
+fn exceptions_carry_reasons_and_nothing_is_left_undone() {
+    let words = ["#[allow(", "#![allow(", "todo!(", "unimplemented!("];
     assert_eq!(offenders(|name, text| line_with(name, text, &words)), Vec::<String>::new());
+}
+
+#[test]
+fn every_test_runs() {
+    let ignored = offenders(|_, text| {
+        let line = line_that_ignores(text.parse().unwrap())?;
+        Some(format!("line {line} ignores a test: mend it, make it faster, or remove it"))
+    });
+    assert_eq!(ignored, Vec::<String>::new());
+}
+
+/// Where a test is ignored, also under a condition, in a macro, or in a documentation's example: where the word stands at all,
+/// but for the crate of that name.
+fn line_that_ignores(tokens: TokenStream) -> Option<usize> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+        let found = match &token {
+            TokenTree::Group(group) => line_that_ignores(group.stream()),
+            TokenTree::Ident(word) if *word == "ignore" && !is_path => Some(word.span().start().line),
+            TokenTree::Literal(text) => {
+                let text_is = |part| text.to_string().contains(part);
+                (text_is("```") && text_is("ignore")).then(|| text.span().start().line)
+            }
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+#[test]
+fn each_way_to_ignore_a_test_is_seen() {
+    for ignoring in [
+        "#[test] #[ignore] fn f() {}",
+        "#[test] # [ignore = \"slow\"] fn f() {}",
+        "#[test] #[cfg_attr(unix, ignore)] fn f() {}",
+        "#[test] #[cfg_attr(all(), cfg_attr(\n any(), ignore = \"slow\"))] fn f() {}",
+        "macro_rules! m { ($only:meta) => { #[cfg_attr($only, ignore)] fn f() {} } }",
+        "m! { #[$a] ignore }",
+        "/// `\u{60}`rust,ignore\nfn f() {}",
+    ] {
+        assert!(line_that_ignores(ignoring.parse().unwrap()).is_some(), "{ignoring}");
+    }
+    for other in ["use ignore::Walk;", "// ignore\nfn f() {}", "fn ignored() { \"ignore\"; }"] {
+        assert_eq!(line_that_ignores(other.parse().unwrap()), None, "{other}");
+    }
 }
 
 /// What cargo knows of the workspace, as far as this machine builds it: other platforms' packages are not here.

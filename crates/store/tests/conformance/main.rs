@@ -29,13 +29,12 @@ mod sqlite;
 mod tenants;
 mod writes;
 
-/// Runs cases on a store; where `$only` holds, only if they are asked for.
+/// Runs cases on a store.
 macro_rules! conformance {
-    ($store:ident, $harness:expr, $only:meta, $($file:ident: $($case:ident),+;)+) => {
+    ($store:ident, $harness:expr, $($file:ident: $($case:ident),+;)+) => {
         mod $store {
             $(mod $file {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                #[cfg_attr($only, ignore = "make soak runs it")]
                 async fn $case() {
                     let world = crate::harness::World::new(Box::new($harness)).await;
                     crate::$file::$case(&world).await;
@@ -46,8 +45,8 @@ macro_rules! conformance {
 }
 
 macro_rules! all_cases {
-    ($store:ident, $harness:expr, $only:meta) => {
-        conformance! { $store, $harness, $only,
+    ($store:ident, $harness:expr) => {
+        conformance! { $store, $harness,
             chains: a_new_tenant_has_its_global_node, a_scope_gives_the_nodes_from_the_top_without_a_gap,
                 an_id_gives_the_whole_chain_or_nothing, expired_nodes_are_in_the_chain,
                 a_context_outside_the_tree_is_its_own_chain;
@@ -92,22 +91,7 @@ macro_rules! all_cases {
     };
 }
 
-macro_rules! a_few_cases {
-    ($store:ident, $harness:expr) => {
-        conformance! { $store, $harness, any(),
-            writes: one_of_many_at_once_wins, two_at_once_under_a_missing_project;
-            deletes: a_subtree_is_removed_with_a_record_each;
-            idempotency: one_key_at_once_writes_once;
-            documents: values_come_back_identical;
-            tenants: tenants_are_made_listed_and_dropped, an_unwell_tenant_leaves_others_working;
-            search: all_conditions_together;
-        }
-    };
-}
-
-all_cases!(on_sqlite, crate::sqlite::Folder::new(), any());
-all_cases!(on_postgres, crate::postgres::Database::new(), any());
-a_few_cases!(a_few_behind_sessions, crate::pooled::Pooled::new(context_testing::PoolMode::Session));
-a_few_cases!(a_few_behind_transactions, crate::pooled::Pooled::new(context_testing::PoolMode::Transaction));
-all_cases!(behind_sessions, crate::pooled::Pooled::new(context_testing::PoolMode::Session), all());
-all_cases!(behind_transactions, crate::pooled::Pooled::new(context_testing::PoolMode::Transaction), all());
+all_cases!(on_sqlite, crate::sqlite::Folder::new());
+all_cases!(on_postgres, crate::postgres::Database::new());
+all_cases!(behind_sessions, crate::pooled::Pooled::new(context_testing::PoolMode::Session));
+all_cases!(behind_transactions, crate::pooled::Pooled::new(context_testing::PoolMode::Transaction));
