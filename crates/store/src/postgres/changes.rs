@@ -63,9 +63,8 @@ impl Store {
 fn change(row: &Row) -> Result<Change, Failure> {
     let TransactionId(revision) = rows::column(row, 0, "transaction_id", || "a change".to_owned())?;
     let name = || format!("the change {revision}");
-    let unreadable = |column: &str, rule: String| Failure::Damaged {
-        detail: format!("the column {column} of the change {revision} cannot be read"),
-        source: Some(rule.into()),
+    let unreadable = |column: &str, rule: String| {
+        Failure::damaged_by(format!("the column {column} of the change {revision} cannot be read"), rule)
     };
     let context_id = rows::id(row, 1)?;
     let operation: &str = rows::column(row, 3, "operation", name)?;

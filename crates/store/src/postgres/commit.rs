@@ -80,7 +80,7 @@ impl Store {
             }
         }
         let detail = "it is busy: others kept writing the same contexts; nothing was written, try again";
-        Err(Failure::Connection { detail: detail.to_owned(), source: None })
+        Err(Failure::Unavailable { detail: detail.to_owned(), source: None })
     }
 
     async fn replayed(&self, tenant: &TenantId, commit: &Commit) -> Result<Option<Outcome>, Failure> {

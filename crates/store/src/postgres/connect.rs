@@ -174,7 +174,7 @@ impl Search<'_> {
             self.url.user,
             self.refused.join("; ")
         );
-        Err(Failure::Connection { detail, source: self.source.and_then(Refusal::into_source) })
+        Err(Failure::Unavailable { detail, source: self.source.and_then(Refusal::into_source) })
     }
 
     /// Connects to one address, with encryption and without, as the mode has it.

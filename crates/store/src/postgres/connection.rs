@@ -184,7 +184,7 @@ impl Connection {
     /// Retires the connection where its call has failed in such a way that the next one would too.
     fn failed(&self, failure: Failure) -> Failure {
         // Where the server takes no writes any more, another of its hosts may.
-        if !matches!(failure, Failure::Database(_)) || failure.is_read_only() {
+        if !matches!(failure, Failure::Refused(_)) || failure.is_read_only() {
             self.retire();
         }
         failure

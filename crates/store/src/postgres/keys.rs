@@ -138,10 +138,8 @@ impl Store {
 
 fn key(row: &Row) -> Result<ApiKey, Failure> {
     let id: &str = rows::column(row, 0, "id", || "a key".to_owned())?;
-    let id: KeyId = id.parse().map_err(|rule: String| Failure::Damaged {
-        detail: "the id of a key cannot be read".to_owned(),
-        source: Some(rule.into()),
-    })?;
+    let unreadable_id = |rule: String| Failure::damaged_by("the id of a key cannot be read", rule);
+    let id: KeyId = id.parse().map_err(unreadable_id)?;
     let name = || format!("the key {id}");
     let unreadable =
         |column: &str| Failure::damaged(format!("the column {column} of the key {id} cannot be read"));

@@ -140,7 +140,7 @@ impl Pool {
         drop(place);
         match answer {
             // A read may be carried out twice: the connection may have died while nobody used it.
-            Err(Failure::Connection { source: Some(source), .. }) if !source.is::<Elapsed>() => {
+            Err(Failure::Unavailable { source: Some(source), .. }) if !source.is::<Elapsed>() => {
                 let mut place = self.place(home, access, Sharing::Shared).await?;
                 place.call(access, sql, params).await
             }
@@ -188,7 +188,7 @@ impl Pool {
                 "all {} connections to the database are busy; try again, or let it have more",
                 self.slots.len()
             );
-            Err(Failure::connection(detail, elapsed))
+            Err(Failure::unavailable(detail, elapsed))
         })
     }
 
@@ -277,7 +277,7 @@ impl Pool {
         opened.connection = None;
         if slot.failures.load(Ordering::Acquire) != failures {
             // Another call has tried while this one waited for its turn to.
-            return Err(Failure::Connection { detail: opened.refusal.clone(), source: None });
+            return Err(Failure::Unavailable { detail: opened.refusal.clone(), source: None });
         }
         match self.open().await {
             Ok(connection) => {
@@ -288,7 +288,7 @@ impl Pool {
             }
             Err(failure) => {
                 slot.failures.fetch_add(1, Ordering::Release);
-                if let Failure::Connection { detail, .. } = &failure {
+                if let Failure::Unavailable { detail, .. } = &failure {
                     opened.refusal.clone_from(detail);
                 }
                 Err(failure)

@@ -83,8 +83,7 @@ pub(super) fn column<'r, T: FromSql<'r>>(
 
 /// The id of a context in a column.
 pub(super) fn id(row: &Row, index: usize) -> Result<ContextId, Failure> {
-    let damaged =
-        |source: Source| Failure::Damaged { detail: "an id in it is none".to_owned(), source: Some(source) };
+    let damaged = |source: Source| Failure::damaged_by("an id in it is none", source);
     let text: &str = row.try_get(index).map_err(|error| damaged(Box::new(error)))?;
     text.parse().map_err(|rule: String| damaged(rule.into()))
 }

@@ -25,7 +25,7 @@ const ALPN: &[u8] = b"postgresql";
 pub(super) async fn connector(encryption: &Encryption) -> Result<MakeRustlsConnect, Failure> {
     let encryption = encryption.clone();
     let config = spawn_blocking(move || config(&encryption)).await;
-    let config = config.unwrap_or_else(|error| Err(Failure::connection("the program is ending", error)))?;
+    let config = config.unwrap_or_else(|error| Err(Failure::unavailable("the program is ending", error)))?;
     Ok(MakeRustlsConnect::new(config))
 }
 
@@ -55,7 +55,7 @@ fn config(encryption: &Encryption) -> Result<ClientConfig, Failure> {
             let (chain, key) = identity_of(identity)?;
             config.with_client_auth_cert(chain, key).map_err(|error| {
                 let detail = format!("the key of sslkey={} is of no use", identity.key.display());
-                Failure::connection(detail, error)
+                Failure::unavailable(detail, error)
             })?
         }
     };
@@ -88,7 +88,7 @@ fn roots(roots: &Roots) -> Result<Option<TrustedRoots>, Failure> {
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
     if added == 0 {
-        return Err(Failure::Connection { detail: format!("{place} holds no certificate"), source: None });
+        return Err(Failure::Unavailable { detail: format!("{place} holds no certificate"), source: None });
     }
     Ok(Some(TrustedRoots { store, certificates }))
 }
@@ -100,14 +100,14 @@ fn identity_of(
     let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| {
         let detail =
             format!("sslkey={} holds no private key that can be read unencrypted", identity.key.display());
-        Failure::connection(detail, error)
+        Failure::unavailable(detail, error)
     })?;
     Ok((chain, key))
 }
 
 fn certificates(file: &Path, parameter: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let unreadable = |source: Source| {
-        Failure::connection(
+        Failure::unavailable(
             format!("{parameter}={} holds no certificates that can be read", file.display()),
             source,
         )

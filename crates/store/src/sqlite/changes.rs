@@ -138,9 +138,8 @@ pub(super) fn page(connection: &Connection, query: &ChangeQuery) -> Result<Vec<C
 
 fn change(row: &Row<'_>) -> Result<Change, Failure> {
     let revision: i64 = row.get(0)?;
-    let unreadable = |column: &str, rule: String| Failure::Damaged {
-        detail: format!("the column {column} of the change {revision} cannot be read"),
-        source: Some(rule.into()),
+    let unreadable = |column: &str, rule: String| {
+        Failure::damaged_by(format!("the column {column} of the change {revision} cannot be read"), rule)
     };
     let content = match rows::optional_text(row, 7)? {
         None => Value::Null,

@@ -48,7 +48,7 @@ pub(super) fn use_wal(connection: &Connection) -> Result<(), Failure> {
         match mode {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
-                return Err(Failure::store(
+                return Err(Failure::unavailable(
                     "its folder lies on a disk that cannot hold it (write-ahead logging is refused)",
                     format!("journal_mode is {mode}"),
                 ));

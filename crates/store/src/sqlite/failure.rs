@@ -1,74 +1,20 @@
-//! What can go wrong with a file of the store, and what that is in the domain's words.
+//! What can go wrong with a file of the store, and what that means.
 
-use context_domain::error::{Error, Source};
-use context_domain::tenant::TenantId;
 use rusqlite::ErrorCode;
 
+use crate::failure::{self, DriverError};
+
 /// Why a step failed, before it is known in whose area.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// SQLite refused a statement.
-    Sqlite(rusqlite::Error),
-    /// A COMMIT failed, and may have been carried out.
-    Unanswered(rusqlite::Error),
-    /// What is stored cannot be what this program stored.
-    Damaged {
-        /// What is wrong, as a clause about the file.
-        detail: String,
-        /// What the log is told.
-        source: Option<Source>,
-    },
-    /// The store as a whole does not work.
-    Store {
-        /// What is wrong.
-        detail: String,
-        /// What the log is told.
-        source: Option<Source>,
-    },
-    /// The program asked for what makes no sense.
-    Misuse(String),
-}
+pub(super) type Failure = failure::Failure<rusqlite::Error>;
 
 impl Failure {
-    /// Something stored that cannot be read.
-    pub(super) fn damaged(detail: impl Into<String>) -> Self {
-        Self::Damaged { detail: detail.into(), source: None }
-    }
-
-    /// The store does not work, because of `source`.
-    pub(super) fn store(detail: impl Into<String>, source: impl Into<Source>) -> Self {
-        Self::Store { detail: detail.into(), source: Some(source.into()) }
-    }
-
     /// The failure as one of `control.db`: where that is damaged, no tenant works.
     pub(super) fn of_control(self) -> Self {
         match self.judged() {
             Self::Damaged { detail, source } => {
-                Self::Store { detail: format!("control.db: {detail}"), source }
+                Self::Unavailable { detail: format!("control.db: {detail}"), source }
             }
             other => other,
-        }
-    }
-
-    /// The failure of a call on `tenant`.
-    pub(super) fn in_tenant(self, tenant: &TenantId) -> Error {
-        match self.judged() {
-            Self::Damaged { detail, source } => {
-                Error::TenantUnwell { tenant: tenant.clone(), detail, source }
-            }
-            other => other.in_store(),
-        }
-    }
-
-    /// The failure of a call on the store as a whole.
-    pub(super) fn in_store(self) -> Error {
-        match self.of_control() {
-            Self::Store { detail, source } | Self::Damaged { detail, source } => {
-                Error::Unavailable { detail, source }
-            }
-            Self::Unanswered(error) => Error::OutcomeUnknown(Box::new(error)),
-            Self::Sqlite(error) => Error::Internal { detail: error.to_string() },
-            Self::Misuse(detail) => Error::Internal { detail },
         }
     }
 
@@ -76,47 +22,49 @@ impl Failure {
     /// not all of it fitted (full): the frame that makes a transaction of it is the last one.
     pub(super) fn of_commit(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull) => Self::Sqlite(error),
-            _ => Self::Unanswered(error),
-        }
-    }
-
-    /// What an error of SQLite means.
-    fn judged(self) -> Self {
-        let Self::Sqlite(error) = self else { return self };
-        let store = |detail: &str, error| Self::store(detail, Box::new(error) as Source);
-        let damaged =
-            |detail: &str, error| Self::Damaged { detail: detail.to_owned(), source: Some(Box::new(error)) };
-        match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
-            ) => store("it is busy: others kept it locked; nothing was written, try again", error),
-            Some(ErrorCode::DiskFull) => store("the disk is full; nothing was written", error),
-            Some(ErrorCode::ReadOnly) => store("its files cannot be written", error),
-            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                store("its files cannot be opened", error)
-            }
-            Some(ErrorCode::SystemIoFailure) => store("the disk reports an error", error),
-            Some(ErrorCode::OutOfMemory) => store("there is no memory left", error),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                damaged("its file is damaged, or is no SQLite database", error)
-            }
-            // What is not named further is a statement that does not fit the tables.
-            Some(ErrorCode::Unknown) => damaged("its tables are not those that this version makes", error),
-            Some(_) => Self::Misuse(error.to_string()),
-            None => damaged("a row of it cannot be read", error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull) => Self::Refused(error),
+            _ => Self::Unanswered(Box::new(error)),
         }
     }
 }
 
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+impl DriverError for rusqlite::Error {
+    fn judged(self) -> Failure {
+        match self.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
+            ) => Failure::unavailable(
+                "it is busy: others kept it locked; nothing was written, try again",
+                self,
+            ),
+            Some(ErrorCode::DiskFull) => Failure::unavailable("the disk is full; nothing was written", self),
+            Some(ErrorCode::ReadOnly) => Failure::unavailable("its files cannot be written", self),
+            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Failure::unavailable("its files cannot be opened", self)
+            }
+            Some(ErrorCode::SystemIoFailure) => Failure::unavailable("the disk reports an error", self),
+            Some(ErrorCode::OutOfMemory) => Failure::unavailable("there is no memory left", self),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Failure::damaged_by("its file is damaged, or is no SQLite database", self)
+            }
+            // What is not named further is a statement that does not fit the tables.
+            Some(ErrorCode::Unknown) => {
+                Failure::damaged_by("its tables are not those that this version makes", self)
+            }
+            Some(_) => Failure::Misuse(self.to_string()),
+            None => Failure::damaged_by("a row of it cannot be read", self),
+        }
+    }
+
+    fn outline(&self) -> String {
+        self.to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use context_domain::tenant::TenantId;
+
     use super::*;
     use rusqlite::ffi;
 

@@ -38,7 +38,7 @@ impl Files {
     pub(super) fn open(folder: &Path, clock: &dyn Clock, ids: &dyn IdSource) -> Result<Self, Failure> {
         // SQLite takes a name that begins with "file:" for a URL; an absolute one never does.
         let folder = std::path::absolute(folder)
-            .map_err(|error| Failure::store("the folder's name cannot be made absolute", error))?;
+            .map_err(|error| Failure::unavailable("the folder's name cannot be made absolute", error))?;
         let tenants = folder.join("tenants");
         make_private(&tenants)?;
         let id = FIRST_TENANT.parse().map_err(Failure::Misuse)?;
@@ -142,5 +142,5 @@ fn make_private(folder: &Path) -> Result<(), Failure> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| Failure::store("its folder cannot be made", error))
+    builder.create(folder).map_err(|error| Failure::unavailable("its folder cannot be made", error))
 }

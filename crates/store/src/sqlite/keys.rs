@@ -114,10 +114,8 @@ pub(super) fn used(connection: &Connection, id: &KeyId, at: Timestamp) -> Result
 }
 
 fn key(row: &Row<'_>) -> Result<ApiKey, Failure> {
-    let id: KeyId = rows::text(row, 0)?.parse().map_err(|rule: String| Failure::Damaged {
-        detail: "the id of a key cannot be read".to_owned(),
-        source: Some(rule.into()),
-    })?;
+    let unreadable_id = |rule: String| Failure::damaged_by("the id of a key cannot be read", rule);
+    let id: KeyId = rows::text(row, 0)?.parse().map_err(unreadable_id)?;
     let unreadable =
         |column: &str| Failure::damaged(format!("the column {column} of the key {id} cannot be read"));
     let time = |index: usize, column: &str| -> Result<Option<Timestamp>, Failure> {

@@ -142,6 +142,6 @@ fn unfinished(error: JoinError) -> Failure {
     if error.is_panic() {
         Failure::Misuse(error.to_string())
     } else {
-        Failure::store("the program is ending", error)
+        Failure::unavailable("the program is ending", error)
     }
 }

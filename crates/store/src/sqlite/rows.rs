@@ -130,10 +130,7 @@ pub(super) fn context(row: &Row<'_>, tenant: &TenantId) -> Result<Context, Failu
 
 /// The id in a column.
 pub(super) fn id(row: &Row<'_>, column: usize) -> Result<ContextId, Failure> {
-    text(row, column)?.parse().map_err(|rule: String| Failure::Damaged {
-        detail: "an id in it is none".to_owned(),
-        source: Some(rule.into()),
-    })
+    text(row, column)?.parse().map_err(|rule: String| Failure::damaged_by("an id in it is none", rule))
 }
 
 /// The text in a column.

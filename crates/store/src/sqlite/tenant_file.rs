@@ -78,7 +78,7 @@ impl TenantFile {
     pub(super) fn make(&self, new: &NewTenant) -> Result<(), Failure> {
         // The name must be free: what is removed after a failure is then certainly what was made here.
         fs::File::create_new(&self.path)
-            .map_err(|error| Failure::store("a tenant's file cannot be made", error))?;
+            .map_err(|error| Failure::unavailable("a tenant's file cannot be made", error))?;
         self.fill(new).or_else(|failure| {
             self.unlink()?;
             Err(failure)
@@ -133,7 +133,7 @@ impl TenantFile {
     /// Whether the file is there.
     pub(super) fn exists(&self) -> Result<bool, Failure> {
         let found = self.path.try_exists();
-        found.map_err(|error| Failure::store("the folder of the tenants cannot be looked into", error))
+        found.map_err(|error| Failure::unavailable("the folder of the tenants cannot be looked into", error))
     }
 
     /// Removes the file and what SQLite keeps beside it.
@@ -143,7 +143,7 @@ impl TenantFile {
             path.push(suffix);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Failure::store("a dropped tenant's file cannot be removed", error));
+                    return Err(Failure::unavailable("a dropped tenant's file cannot be removed", error));
                 }
                 _ => {}
             }

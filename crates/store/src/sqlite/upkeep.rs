@@ -71,7 +71,7 @@ impl Store {
             });
             match verdict {
                 Ok(verdict) if verdict == "ok" => Ok(()),
-                Ok(verdict) => Err(Failure::store("control.db is damaged", verdict).in_store()),
+                Ok(verdict) => Err(Failure::unavailable("control.db is damaged", verdict).in_store()),
                 Err(failure) => Err(failure.in_store()),
             }
         })
@@ -104,7 +104,7 @@ impl Store {
 impl Files {
     /// Finishes drops whose program ended after the tenant's row was gone and before its file was.
     pub(super) fn finish_drops(&self) -> Result<(), Failure> {
-        let unreadable = |error| Failure::store("the folder of the tenants cannot be read", error);
+        let unreadable = |error| Failure::unavailable("the folder of the tenants cannot be read", error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.tenants).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();

@@ -158,7 +158,7 @@ async fn a_transaction_that_is_cut_off_before_its_commit_has_written_nothing() {
         transaction.query("INSERT INTO things VALUES (1, 'a')", &[]).await.unwrap();
         world.terminate().await;
         let lost = transaction.query("INSERT INTO things VALUES (2, 'a')", &[]).await.unwrap_err();
-        assert!(matches!(lost, Failure::Connection { .. }), "{lost:?}");
+        assert!(matches!(lost, Failure::Unavailable { .. }), "{lost:?}");
         drop(transaction);
         assert_eq!(words(&world.pool).await, [""; 0]);
     }
@@ -173,7 +173,7 @@ async fn what_does_not_answer_at_all_is_given_up() {
     let (read, written) =
         tokio::join!(world.pool.query(None, Access::Read, "SELECT 1", &[]), put(&world.pool, 1, "word"));
     assert!(begun.elapsed() < Duration::from_secs(16), "{:?}", begun.elapsed());
-    assert!(matches!(read, Err(Failure::Connection { .. })), "{read:?}");
+    assert!(matches!(read, Err(Failure::Unavailable { .. })), "{read:?}");
     assert!(is_unanswered(&written), "{written:?}");
     world.proxy.pass_answers();
     assert_eq!(words(&world.pool).await, ["word"]);
@@ -253,7 +253,7 @@ async fn a_server_that_dies_and_comes_back_is_used_again() {
                     match put(&pool, id, "word").await {
                         Ok(()) => known.push(id),
                         Err(Failure::Unanswered(_)) => unknown.push(id),
-                        Err(Failure::Connection { .. }) => {
+                        Err(Failure::Unavailable { .. }) => {
                             sleep(Duration::from_millis(20)).await;
                         }
                         Err(other) => panic!("{other:?}"),
