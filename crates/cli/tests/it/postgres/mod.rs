@@ -4,6 +4,7 @@ mod bootstrap;
 mod failures;
 mod isolation;
 mod kills;
+mod log;
 mod operations;
 mod recreate;
 mod serving;
