@@ -79,6 +79,36 @@ fn what_is_damaged_is_named_and_mended_and_what_is_lost_is_said() {
 }
 
 #[test]
+fn a_column_of_another_type_is_named_and_left_to_people() {
+    let database = Database::with(TENANTS);
+    let of_type = |name: &str| format!("ALTER TABLE tenant_demo.contexts ALTER COLUMN title TYPE {name}");
+    database.execute(&of_type("text"));
+    let says = "the column title of contexts is text, not character varying(255)";
+    let refused = |args: &[&str]| {
+        let output = database.run(&[&["bootstrap", "--tenant-ids", TENANTS], args].concat());
+        let (shown, errors) = texts(&output);
+        assert_eq!((output.status.code(), errors.as_str()), (Some(1), ""), "{args:?}: {shown}");
+        shown
+    };
+    for (args, says) in [(&["--health-check"][..], says.to_owned()), (&[], format!("still wrong: {says}"))] {
+        let shown = refused(args);
+        let lines: Vec<_> = shown.lines().filter(|line| line.contains("the column")).collect();
+        assert_eq!(lines.len(), 1, "{shown}");
+        assert!(lines[0].contains("tenant demo") && lines[0].contains(&says), "{shown}");
+    }
+    let report = refused(&["--output", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let wrong = json!([{"name": "tenant demo", "problem": says}]);
+    assert_eq!((&report["well"], &report["wrong"], &report["done"]), (&json!(false), &wrong, &json!([])));
+    // Bootstrap has not changed it, and has nothing against one that was put back.
+    let found = "SELECT data_type::text FROM information_schema.columns
+                 WHERE table_schema = 'tenant_demo' AND table_name = 'contexts' AND column_name = 'title'";
+    assert_eq!(database.query(SUPERUSER, found), ["text"]);
+    database.execute(&of_type("varchar(255)"));
+    database.succeeds(&["bootstrap", "--health-check", "--tenant-ids", TENANTS]);
+}
+
+#[test]
 fn functions_alone_are_no_installation() {
     let database = Database::with(TENANTS);
     database.execute(

@@ -129,6 +129,42 @@ fn a_damaged_tenant_is_unwell_and_the_others_work() {
 }
 
 #[test]
+fn health_names_what_somebody_has_changed_by_hand() {
+    let database = Database::served("default,demo");
+    let served = database.serve(SERVER, &[]);
+    for (change, says, undo) in [
+        (
+            "ALTER TABLE tenant_demo.contexts ENABLE ROW LEVEL SECURITY",
+            "the table contexts has row-level security",
+            "ALTER TABLE tenant_demo.contexts DISABLE ROW LEVEL SECURITY",
+        ),
+        (
+            "CREATE RULE quiet AS ON DELETE TO tenant_demo.context_changes DO INSTEAD NOTHING",
+            "the table context_changes has the rule quiet",
+            "DROP RULE quiet ON tenant_demo.context_changes",
+        ),
+        (
+            "ALTER TABLE tenant_demo.contexts ALTER COLUMN title TYPE text",
+            "the column title of contexts is text, not character varying(255)",
+            "ALTER TABLE tenant_demo.contexts ALTER COLUMN title TYPE varchar(255)",
+        ),
+    ] {
+        database.execute(change);
+        let health = served.get("/health");
+        assert_eq!((health.status, &health.body["status"]), (503, &json!("unwell")), "{change}: {health:?}");
+        let checks = health.body["checks"].as_array().unwrap();
+        let unwell: Vec<_> = checks.iter().filter(|check| check["status"] != "well").collect();
+        assert_eq!((unwell.len(), &unwell[0]["name"]), (1, &json!("tenant demo")), "{change}: {checks:?}");
+        let detail = unwell[0]["detail"].as_str().unwrap();
+        assert!(detail.starts_with(says) && detail.contains("by hand"), "{change}: {detail}");
+        assert_eq!(served.get("/readyz").status, 200);
+        database.execute(undo);
+        let health = served.get("/health");
+        assert_eq!((health.status, &health.body["status"]), (200, &json!("well")), "{undo}: {health:?}");
+    }
+}
+
+#[test]
 fn doctor_tells_how_the_database_is_reached_and_no_password() {
     let database = Database::with("default");
     let url = database.url().replace("context_owner@", "context_owner:secret@");
