@@ -5,7 +5,7 @@
 mod database;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use context_domain::access::{Access, Caller, Principal};
 use context_domain::clock::SystemClock;
@@ -21,7 +21,7 @@ use context_domain::tenant::{NewTenant, TenantId};
 use context_domain::tree::{Address, Scope};
 use context_store::StoreOptions;
 use context_store::postgres::{CONTROL_REVISION, ConnectionMode};
-use context_testing::{SERVER, SUPERUSER};
+use context_testing::{OWNER, SERVER, SUPERUSER};
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 
@@ -374,12 +374,12 @@ async fn facts_tell_how_the_database_is_reached() {
     }
 }
 
-/// Waits until a statement of the service's waits for a lock.
-async fn somebody_waits(client: &Client) {
+/// Waits until a statement of the role's waits for a lock.
+async fn somebody_waits(client: &Client, role: &str) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND usename = 'context_server' AND wait_event_type = 'Lock'";
+                   WHERE datname = current_database() AND usename = $1::text::name AND wait_event_type = 'Lock'";
     for _ in 0..1_000 {
-        if client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        if client.query_one(waiting, &[&role]).await.unwrap().get::<_, i64>(0) > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -404,7 +404,7 @@ async fn a_deletion_waits_for_a_child_that_is_being_made() {
         let deletion = tokio::spawn(async move {
             service.delete(&caller("default"), &project("p"), subtree, WriteOptions::default()).await
         });
-        somebody_waits(&store.client(SUPERUSER).await).await;
+        somebody_waits(&store.client(SUPERUSER).await, SERVER).await;
         other.batch_execute("COMMIT").await.unwrap();
         let deleted = deletion.await.unwrap();
         let history = store.service.changes(&caller("default"), None, &PageRequest::default()).await.unwrap();
@@ -442,11 +442,38 @@ async fn a_creation_begins_again_where_its_parent_changes() {
         let creation = tokio::spawn(async move {
             service.put(&caller("default"), &address, body(json!({})), WriteOptions::default()).await
         });
-        somebody_waits(&store.client(SUPERUSER).await).await;
+        somebody_waits(&store.client(SUPERUSER).await, SERVER).await;
         other.batch_execute("COMMIT").await.unwrap();
         creation.await.unwrap().unwrap();
         let parent = store.service.get(&caller("default"), &project("p")).await.unwrap();
         let child = store.service.get(&caller("default"), &below).await.unwrap();
         assert_eq!(child.place.unwrap().parent_id, Some(parent.id));
     }
+}
+
+/// A drop needs the tenant's tables for itself, and whoever comes after it waits behind it.
+#[tokio::test]
+async fn a_drop_gives_up_where_readers_stay_and_holds_up_no_other_tenant() {
+    let store = Store::new().await;
+    let reader = store.client(SUPERUSER).await;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM tenant_default.contexts").await.unwrap();
+    let directory = Arc::clone(&store.ports.directory);
+    let removal = tokio::spawn(async move {
+        let begun = Instant::now();
+        (directory.remove(&"default".parse().unwrap()).await, begun.elapsed())
+    });
+    somebody_waits(&store.client(SUPERUSER).await, OWNER).await;
+    store.make("other").await;
+    store.put("other", json!({})).await;
+    assert!(!removal.is_finished(), "others had to wait for it");
+    // Whoever reads the tenant itself waits behind the drop, and goes on when it has given up.
+    store.service.get(&caller("default"), &Address::Scope(Scope::global())).await.unwrap();
+    let (removed, taken) = removal.await.unwrap();
+    let Err(Error::Unavailable { detail, .. }) = removed else { panic!("{removed:?}") };
+    assert!(detail.contains("others kept it locked"), "{detail}");
+    let patience = Duration::from_millis(1_900)..Duration::from_secs(4);
+    assert!(patience.contains(&taken), "it took {taken:?}");
+    reader.batch_execute("COMMIT").await.unwrap();
+    assert!(store.ports.directory.remove(&"default".parse().unwrap()).await.unwrap());
+    assert!(matches!(store.failure("default").await, Error::TenantNotFound { .. }));
 }
