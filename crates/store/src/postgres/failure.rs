@@ -146,6 +146,12 @@ impl DriverError for tokio_postgres::Error {
                 Failure::unavailable("the database has no memory or no room left; nothing was written", self)
             }
             (_, "58") => Failure::unavailable("the database's disk reports an error", self),
+            // PostgreSQL says so of a statement whose parameters are those of another one of that name.
+            ("08P01", _) => Failure::unavailable(
+                "a pooler seems to stand before the database unseen, and mixes up its clients' statements: set the connection \
+                 mode (--connection-mode, DB_CONNECTION_MODE) to auto or pooled",
+                self,
+            ),
             (_, "08" | "57") => Failure::unavailable("the database is ending or starting; try again", self),
             ("XX001" | "XX002", _) => Failure::damaged_by("what PostgreSQL stores of it is damaged", self),
             _ => Failure::Refused(self),

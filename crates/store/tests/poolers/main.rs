@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the roles and the sizes come from the environment")]
 
 mod client;
+mod forced;
 #[path = "../support/installation.rs"]
 mod installation;
 mod world;

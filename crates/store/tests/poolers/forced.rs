@@ -1,0 +1,123 @@
+//! A pooler of transactions that is taken for none, in one process: what callers are told, and that no write is told wrongly.
+
+use std::time::{Duration, Instant};
+
+use context_domain::error::Error;
+use context_domain::ports::{Expect, Op, Outcome, Subtree};
+use context_domain::service::Ports;
+use context_domain::tenant::TenantId;
+use context_domain::tree::{Address, Scope};
+use context_store::postgres::ConnectionMode;
+use context_testing::{PgBouncer, PoolMode, SERVER, SUPERUSER};
+use serde_json::Map;
+use tokio::time::sleep;
+use tokio_postgres::{Client, NoTls};
+
+use crate::installation::{commit, creation, install, open, tenants};
+
+/// Puts a statement without parameters under each name that the server's connection knows.
+const MIX_UP: &str = "DO $$
+    DECLARE known text;
+    BEGIN
+        FOR known IN SELECT name FROM pg_prepared_statements LOOP
+            EXECUTE format('DEALLOCATE %I', known);
+            EXECUTE format('PREPARE %I AS SELECT 1', known);
+        END LOOP;
+    END $$";
+
+/// Makes each COMMIT of a change to the contexts take longer than the pooler waits; the server then commits all the same.
+const SLOW_COMMIT: &str = r#"
+    CREATE FUNCTION "tenant_tenant-0".slow() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep(3); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR DELETE ON "tenant_tenant-0".contexts DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION "tenant_tenant-0".slow()"#;
+
+/// A tenant behind a pooler with one connection, and a store that believes that nothing stands in between.
+struct World {
+    tenant: TenantId,
+    database: String,
+    pooler: PgBouncer,
+    ports: Ports,
+}
+
+impl World {
+    async fn new(setting: &str) -> Self {
+        let server = context_testing::postgres().await;
+        let tenant = tenants(1).remove(0);
+        let database = install(server, std::slice::from_ref(&tenant)).await;
+        let builder = PgBouncer::builder(PoolMode::Transaction, 1).database("*", server, None);
+        let pooler = builder.setting(setting).start().await;
+        let ports = open(&pooler.url_as(SERVER, &database), |options| {
+            (options.connection_mode, options.max_connections) = (ConnectionMode::Direct, 1);
+        })
+        .await;
+        Self { tenant, database, pooler, ports }
+    }
+
+    /// Another client of the pooler.
+    async fn neighbour(&self) -> Client {
+        let url = self.pooler.url_as(SERVER, &self.database);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    async fn create(&self, key: &str) -> Result<Outcome, Error> {
+        let scope = Scope::from_keys([Some(key), None, None]).unwrap();
+        self.ports.contexts.commit(&self.tenant, creation(&self.tenant, Some(scope), Map::new())).await
+    }
+
+    async fn chain(&self) -> Result<usize, Error> {
+        let global = Address::Scope(Scope::global());
+        self.ports.contexts.chain(&self.tenant, &global).await.map(|chain| chain.len())
+    }
+
+    /// The keys of the projects, as the server has them.
+    async fn projects(&self) -> Vec<String> {
+        let sql =
+            r#"SELECT node_key FROM "tenant_tenant-0".contexts WHERE context_level = 'project' ORDER BY 1"#;
+        let client = context_testing::postgres().await.connect(SUPERUSER, &self.database).await;
+        client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+}
+
+#[tokio::test]
+async fn statements_that_were_mixed_up_are_told_with_the_likely_cause_and_what_to_do() {
+    let world = World::new("").await;
+    // Each statement has a name from its second time on.
+    for key in ["a", "b", "c"] {
+        assert!(matches!(world.create(key).await.unwrap(), Outcome::Done(_)));
+        assert_eq!(world.chain().await.unwrap(), 1);
+    }
+    world.neighbour().await.batch_execute(MIX_UP).await.unwrap();
+    for error in [world.chain().await.unwrap_err(), world.create("d").await.unwrap_err()] {
+        let Error::Unavailable { detail, source: Some(source) } = error else { panic!("{error:?}") };
+        for word in ["pooler", "--connection-mode", "DB_CONNECTION_MODE", "auto", "pooled"] {
+            assert!(detail.contains(word), "{word}: {detail}");
+        }
+        assert!(!detail.contains("bind message"), "{detail}");
+        assert!(format!("{source:?}").contains("08P01"), "{source:?}");
+    }
+    assert_eq!(world.projects().await, ["a", "b", "c"]);
+}
+
+/// The pooler says with the same code that it has given up on the server.
+#[tokio::test]
+async fn a_write_whose_answer_the_pooler_has_lost_is_unknown() {
+    let world = World::new("query_timeout = 1").await;
+    let Outcome::Done(project) = world.create("a").await.unwrap() else { panic!("it was not made") };
+    let server = context_testing::postgres().await;
+    server.execute(&world.database, SLOW_COMMIT).await;
+    let written = world.create("b").await;
+    assert!(matches!(written, Err(Error::OutcomeUnknown(_))), "{written:?}");
+    let deletion = commit(Expect::Version(project.etag()), Op::Delete { subtree: Subtree::Remove });
+    let deleted = world.ports.contexts.commit(&world.tenant, deletion).await;
+    let Err(Error::OutcomeUnknown(source)) = deleted else { panic!("{deleted:?}") };
+    assert!(format!("{source:?}").contains("08P01"), "{source:?}");
+    // Both were carried out.
+    let begun = Instant::now();
+    while world.projects().await != ["b"] {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", world.projects().await);
+        sleep(Duration::from_millis(50)).await;
+    }
+}
