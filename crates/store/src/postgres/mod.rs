@@ -65,7 +65,6 @@ pub(crate) struct Store {
     pool: Arc<Pool>,
     /// The same database as its owner sees it.
     owner: Option<Pool>,
-    mode: ConnectionMode,
     /// The tenants whose calls have failed because their area is damaged.
     suspects: Mutex<BTreeSet<TenantId>>,
 }
@@ -79,7 +78,7 @@ impl Store {
         let mode = options.connection_mode;
         let owner = options.admin.as_ref().map(|admin| Pool::new(admin.clone(), mode, MAX_OWNER_CONNECTIONS));
         let pool = Arc::new(Pool::new(url.clone(), mode, options.max_connections));
-        let store = Self { pool: Arc::clone(&pool), owner, mode, suspects: Mutex::default() };
+        let store = Self { pool: Arc::clone(&pool), owner, suspects: Mutex::default() };
         store.control_schema_is_usable().await?;
         let clock = DatabaseClock::open(pool).await.map_err(Failure::in_store)?;
         Ok((store, Arc::new(clock)))

@@ -117,6 +117,14 @@ impl Pool {
         }
     }
 
+    /// Another pool on the same way, for work that is not to be done on these connections. What this one has told of the way
+    /// is not told again.
+    pub(super) fn beside(&self, max_connections: usize) -> Self {
+        let beside = Self::new(self.url.clone(), self.mode, max_connections);
+        beside.state().mode = self.mode();
+        beside
+    }
+
     /// The database.
     pub(super) fn url(&self) -> &PostgresUrl {
         &self.url

@@ -111,7 +111,7 @@ impl Store {
         if checks.iter().any(|check| check.problem.is_some()) {
             return checks;
         }
-        let visitor = Pool::new(self.pool.url().clone(), self.mode, 1);
+        let visitor = self.pool.beside(1);
         let mut after = None;
         loop {
             match self.look_at_batch(&visitor, after.as_ref(), depth).await {

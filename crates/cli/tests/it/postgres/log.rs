@@ -1,5 +1,7 @@
 //! What the log tells of a database.
 
+use std::time::{Duration, Instant};
+
 use context_testing::SERVER;
 use serde_json::json;
 
@@ -41,4 +43,23 @@ fn the_drivers_own_lines_are_not_told_whatever_is_asked_for() {
             }
         }
     }
+}
+
+/// A health check has a connection of its own, and probes come every few seconds.
+#[test]
+fn that_the_database_is_reached_is_told_once_and_not_by_each_health_check() {
+    let database = Database::served("default");
+    let served = database.serve(SERVER, &[("RUST_LOG", "debug")]);
+    for _ in 0..3 {
+        assert_eq!(served.get("/health").status, 200);
+    }
+    let lines = |words: &str| served.log().lines().filter(|line| line.contains(words)).count();
+    // The store's connection and one for each check; what was written last may still be on its way here.
+    let begun = Instant::now();
+    while lines("connected to PostgreSQL") < 4 && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(lines("connected to PostgreSQL"), 4, "{}", served.log());
+    assert_eq!(lines("PostgreSQL is reached"), 1, "{}", served.log());
+    assert!(served.log().contains("INFO PostgreSQL is reached"), "{}", served.log());
 }
