@@ -9,6 +9,8 @@
 
 #[path = "support/installation.rs"]
 mod installation;
+#[path = "support/writes.rs"]
+mod writes;
 
 use std::collections::HashSet;
 use std::env;
@@ -29,7 +31,8 @@ use context_testing::{SERVER, Server};
 use serde_json::Map;
 use tokio::time::sleep;
 
-use installation::{commit, creation, install, open, tenants};
+use installation::{install, open, tenants};
+use writes::{commit, creation};
 
 /// Callers at once, and the tenants that they share.
 const CLIENTS: usize = 8;

@@ -5,6 +5,8 @@
 
 #[path = "support/installation.rs"]
 mod installation;
+#[path = "support/writes.rs"]
+mod writes;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,7 +22,8 @@ use context_domain::tree::{Address, Scope};
 use context_testing::{PoolMode, SERVER, SUPERUSER, Server, pgbouncer};
 use serde_json::Map;
 
-use installation::{commit, creation, install, open, tenants};
+use installation::{install, open, tenants};
+use writes::{commit, creation};
 
 /// What a process may hold that it shares with no other.
 const MOST: u64 = 64 << 20;

@@ -7,6 +7,9 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "the roles and the sizes come from the environment")]
 
+#[path = "support/writes.rs"]
+mod writes;
+
 use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -17,18 +20,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use context_domain::change::{Operation, Record};
+use context_domain::change::Operation;
 use context_domain::clock::{Clock, SystemClock};
-use context_domain::content::Content;
 use context_domain::context::Context;
 use context_domain::error::Error;
 use context_domain::id::{ContextId, IdSource, RandomIds};
-use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Expect, Op, Outcome};
+use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, Expect, Op, Outcome};
 use context_domain::service::Ports;
 use context_domain::tenant::{NewTenant, TenantId};
-use context_domain::tree::{Address, Level, Place, Scope};
+use context_domain::tree::{Address, Scope};
 use context_store::StoreOptions;
+use serde_json::Map;
 use tempfile::TempDir;
+use writes::{commit, creation};
 
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap())
@@ -173,30 +177,10 @@ async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
     Ok(chain.into_iter().next().unwrap())
 }
 
-fn commit(expect: Expect, op: Op) -> Commit {
-    let record = Record { at: SystemClock.now(), by: "p".to_owned(), request_id: "r".to_owned() };
-    Commit { expect, ensure_path: None, op, record, idempotency: None }
-}
-
 /// Creates a context: a project, or one outside the tree.
 async fn insert(ports: &Ports, tenant: &TenantId, project: Option<String>) -> Result<Context, Error> {
     let scope = project.map(|key| Scope::from_keys([Some(&key), None, None]).unwrap());
-    let level = scope.as_ref().map(Scope::level);
-    let context = Context {
-        id: ContextId::new(RandomIds.uuid()),
-        tenant_id: tenant.clone(),
-        content: Content::empty_node(level.unwrap_or(Level::Project)),
-        place: scope.as_ref().map(|scope| Place {
-            level: scope.level(),
-            parent_id: None,
-            node_key: scope.key().cloned(),
-        }),
-        created_at: SystemClock.now(),
-        updated_at: SystemClock.now(),
-        version: 1,
-    };
-    let op = Op::Put { context: Box::new(context), scope, operation: Operation::Create };
-    match ports.contexts.commit(tenant, commit(Expect::Absent, op)).await? {
+    match ports.contexts.commit(tenant, creation(tenant, scope, Map::new())).await? {
         Outcome::Done(context) => Ok(*context),
         other => panic!("{other:?}"),
     }

@@ -14,7 +14,7 @@ use context_domain::ports::{
 };
 use context_domain::service::Ports;
 use context_domain::tenant::{NewTenant, Tenant, TenantId};
-use context_domain::tree::{Address, Place, Scope};
+use context_domain::tree::{Address, Level, Place, Scope};
 use serde_json::{Value, json};
 
 use crate::fakes::{CountedIds, FakeClock};
@@ -189,16 +189,7 @@ pub(crate) fn scope(keys: &[&str]) -> Scope {
 /// A content whose document is `data`.
 pub(crate) fn content(data: Value) -> Content {
     let Value::Object(context_data) = data else { panic!("a document is an object") };
-    Content {
-        context_data,
-        context_type: "note".to_owned(),
-        title: None,
-        description: None,
-        tags: Vec::new(),
-        user_id: None,
-        expires_at: None,
-        inheritance: None,
-    }
+    Content { context_data, context_type: "note".to_owned(), ..Content::empty_node(Level::Project) }
 }
 
 /// A content that says `n`.

@@ -16,8 +16,9 @@ use context_domain::tree::{Address, Scope};
 use context_store::postgres::ConnectionMode;
 use tokio::time::timeout;
 
-use crate::installation::{commit, open, tenants};
+use crate::installation::{open, tenants};
 use crate::world::{PLACES, TENANTS, Tally, data_of, documents};
+use crate::writes::commit;
 
 /// Tasks of each process.
 const TASKS: usize = 8;

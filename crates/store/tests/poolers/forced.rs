@@ -13,7 +13,8 @@ use serde_json::Map;
 use tokio::time::sleep;
 use tokio_postgres::{Client, NoTls};
 
-use crate::installation::{commit, creation, install, open, tenants};
+use crate::installation::{install, open, tenants};
+use crate::writes::{commit, creation};
 
 /// Puts a statement without parameters under each name that the server's connection knows.
 const MIX_UP: &str = "DO $$

@@ -7,6 +7,8 @@ mod forced;
 #[path = "../support/installation.rs"]
 mod installation;
 mod world;
+#[path = "../support/writes.rs"]
+mod writes;
 
 use std::env;
 use std::path::PathBuf;

@@ -15,7 +15,8 @@ use context_testing::{PgBouncer, PoolMode, SERVER, Server};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
-use crate::installation::{commit, creation, install, open, tenants};
+use crate::installation::{install, open, tenants};
+use crate::writes::{commit, creation};
 
 /// The databases as `PgBouncer` shows them, each on a server of its own.
 pub(crate) const PLACES: [&str; 2] = ["here", "there"];
