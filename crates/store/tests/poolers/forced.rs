@@ -29,7 +29,7 @@ const MIX_UP: &str = "DO $$
 /// Makes each COMMIT of a change to the contexts take longer than the pooler waits; the server then commits all the same.
 const SLOW_COMMIT: &str = r#"
     CREATE FUNCTION "tenant_tenant-0".slow() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_sleep(3); RETURN NULL; END';
+        'BEGIN PERFORM pg_sleep(5); RETURN NULL; END';
     CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR DELETE ON "tenant_tenant-0".contexts DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION "tenant_tenant-0".slow()"#;
 
@@ -105,7 +105,7 @@ async fn statements_that_were_mixed_up_are_told_with_the_likely_cause_and_what_t
 /// The pooler says with the same code that it has given up on the server.
 #[tokio::test]
 async fn a_write_whose_answer_the_pooler_has_lost_is_unknown() {
-    let world = World::new("query_timeout = 1").await;
+    let world = World::new("query_timeout = 2").await;
     let Outcome::Done(project) = world.create("a").await.unwrap() else { panic!("it was not made") };
     let server = context_testing::postgres().await;
     server.execute(&world.database, SLOW_COMMIT).await;
