@@ -8,10 +8,10 @@ DATA ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/context-service
 
-.PHONY: help local-run build test tools check-format lint docs unit soak test-pg18 bench contract
+.PHONY: help local-run build test tools check-format lint docs unit soak test-pg14 test-pg18 bench contract
 
 help:  ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 build:  ## the binary, optimised
 	$(CARGO) build --release --locked --package context-cli
@@ -60,10 +60,9 @@ soak: export CREDENTIAL_REQUESTS ?= 20000
 soak: tools  ## the long forms of the tests: poolers, kills, memory, many processes, random operations
 	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --nocapture
 
-# That PostgreSQL is built without TLS.
-test-pg18: tools  ## the tests of the stores and of the command line on PostgreSQL 18; needs Python and its registry
-	crates/testing/with-postgresql-18 $(TARGET)/postgresql-18 $(CARGO) test --no-fail-fast --locked \
-		-p context-testing -p context-store -p context-fleet -p context-cli -- --skip tls::
+test-pg14 test-pg18: test-pg%: tools  ## the tests of the stores and of the command line on PostgreSQL 14, 18; needs npm, for 18 Python too
+	crates/testing/with-postgresql $* $(TARGET)/postgresql-$* $(CARGO) test --no-fail-fast --locked \
+		-p context-testing -p context-store -p context-fleet -p context-cli
 
 # Sizes: BENCH_ROUNDS, BENCH_SECONDS, BENCH_TENANTS; one part alone: `make bench BENCH_ONLY="--only resolve"`.
 bench: tools  ## measure the service beside its peers; needs wrk, Python and its registry, and an idle machine

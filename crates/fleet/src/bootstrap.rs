@@ -219,6 +219,7 @@ async fn make_control(
     }
     client.batch_execute(functions::REVOKE).await?;
     notices.extend(admit_roles(client, serving).await?);
+    notices.extend(roles::advice_on_public(client).await?);
     transaction.commit().await?;
     Ok(notices)
 }

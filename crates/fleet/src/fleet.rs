@@ -7,9 +7,6 @@ use tokio_postgres::types::Type;
 
 use crate::failure::Place;
 
-/// The oldest PostgreSQL that has what the schemas need.
-const MIN_SERVER_VERSION: i32 = 140_000;
-
 /// A PostgreSQL installation, and the right to change it.
 pub struct Fleet {
     pub(crate) session: Session,
@@ -37,12 +34,6 @@ impl Fleet {
         place.user = facts.user;
         place.database = facts.database;
         place.owner = facts.owner;
-        if facts.version < MIN_SERVER_VERSION {
-            return Err(place.refused(&format!(
-                "PostgreSQL {} is too old: 14 or newer is needed",
-                facts.version / 10_000
-            )));
-        }
         if facts.encoding != "UTF8" {
             return Err(place.refused(&format!(
                 "the database keeps its text in {}: make one with UTF-8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE \
@@ -138,7 +129,6 @@ impl Rights {
 struct Facts {
     user: String,
     database: String,
-    version: i32,
     encoding: String,
     owner: Option<String>,
 }
@@ -146,8 +136,7 @@ struct Facts {
 impl Facts {
     async fn read(client: &Client, place: &Place) -> Result<Self, Error> {
         let sql =
-            "SELECT current_user::text, current_database()::text, current_setting('server_version_num')::int,
-                          current_setting('server_encoding'),
+            "SELECT current_user::text, current_database()::text, current_setting('server_encoding'),
                           (SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = to_regclass('public.tenants'))";
         let failed = |error| place.failed("ask the server what it is", error);
         let row = client.query_typed_one(sql, &[]).await.map_err(failed)?;
@@ -155,9 +144,8 @@ impl Facts {
             Ok(Self {
                 user: row.try_get(0)?,
                 database: row.try_get(1)?,
-                version: row.try_get(2)?,
-                encoding: row.try_get(3)?,
-                owner: row.try_get(4)?,
+                encoding: row.try_get(2)?,
+                owner: row.try_get(3)?,
             })
         };
         read().map_err(failed)

@@ -26,6 +26,20 @@ pub(crate) async fn recorded(client: &Client) -> Result<Vec<(String, bool)>, tok
     query(client, sql, &[], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await
 }
 
+/// What to do about a schema `public` in which every role may create, if it is one.
+pub(crate) async fn advice_on_public(client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
+    let sql = "SELECT quote_ident(current_user) FROM pg_namespace, aclexplode(nspacl) AS held
+               WHERE nspname = 'public' AND held.grantee = 0 AND held.privilege_type = 'CREATE'";
+    let actor: Vec<String> = query(client, sql, &[], |row| row.try_get(0)).await?;
+    let advice = |actor: &String| {
+        format!(
+            "every role may create in the schema public, as PostgreSQL has it before 15: a superuser mends that with REVOKE \
+             CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO {actor};"
+        )
+    };
+    Ok(actor.first().map(advice))
+}
+
 /// Which of `roles` are not there.
 pub(crate) async fn unknown(client: &Client, roles: &[String]) -> Result<Vec<String>, tokio_postgres::Error> {
     let sql =

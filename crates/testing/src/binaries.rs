@@ -36,6 +36,15 @@ pub(crate) fn postgres_folder() -> PathBuf {
         })
 }
 
+/// A client program of PostgreSQL: beside the server, or where others are found.
+pub(crate) fn client(name: &str) -> PathBuf {
+    let beside = [postgres_folder().join(name)].into_iter().chain(program(name));
+    let elsewhere = newest_first().into_iter().map(|folder| folder.join(name));
+    beside.chain(elsewhere).find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!("the tests need {name}, and it is neither beside the PostgreSQL server nor on the PATH")
+    })
+}
+
 /// A program that is on the PATH or in one of the folders where only root looks.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let rarely_on_the_path = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);

@@ -88,16 +88,22 @@ impl Server {
         self.execute(SUPERUSER, &format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
     }
 
-    /// For a server that was just made.
+    /// For a server that was just made. Each database of it will be as PostgreSQL makes them since 15.
     pub(crate) fn make_roles(&self) {
-        let statements = format!(
+        let roles = format!(
             "CREATE ROLE {OWNER} LOGIN CREATEDB; CREATE ROLE {SERVER} LOGIN; CREATE ROLE {PASSWORD_USER} LOGIN PASSWORD '{PASSWORD}'"
         );
+        let template =
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO pg_database_owner";
+        let made = async {
+            self.execute(SUPERUSER, &roles).await;
+            self.execute("template1", template).await;
+        };
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime can be made")
-            .block_on(self.execute(SUPERUSER, &statements));
+            .block_on(made);
     }
 }
 

@@ -18,6 +18,7 @@ mod guard;
 mod pgbouncer;
 mod ports;
 mod server;
+mod standby;
 mod user;
 
 pub use databases::{OWNER, PASSWORD, PASSWORD_USER, SERVER, SUPERUSER};

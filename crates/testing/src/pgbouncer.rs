@@ -166,6 +166,14 @@ impl PgBouncer {
     }
 }
 
+/// It has nothing to put in order, and where the tests were started in the background of a script it does not hear the signal
+/// by which a server is ended.
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        self.guard.kill();
+    }
+}
+
 /// `PgBouncer 1.18.0` is the first line that it prints.
 fn version(program: &Path) -> (u32, u32) {
     let output = Command::new(program).arg("--version").output().expect("PgBouncer runs");

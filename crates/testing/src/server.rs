@@ -90,8 +90,7 @@ impl Builder {
         let data = guard.folder().join("data");
         make_cluster(&folder, &guard, &data);
         self.configure(&guard, &data);
-        let server = Server { program: folder.join("postgres"), data, port: 0, guard: Mutex::new(guard) };
-        let server = server.start_on_a_free_port();
+        let server = Server::started(guard, data);
         server.make_roles();
         server
     }
@@ -107,7 +106,8 @@ impl Builder {
         let given = fs::read_to_string(&configuration).expect("initdb wrote postgresql.conf");
         fs::write(&configuration, given + &added).expect("postgresql.conf can be written");
         let access = format!(
-            "{}host all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n",
+            "{}host all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n\
+             host replication {SUPERUSER} 127.0.0.1/32 trust\n",
             self.access
         );
         fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf can be written");
@@ -175,6 +175,12 @@ impl Server {
             thread::sleep(POLL);
         }
         panic!("PostgreSQL does not start again on port {}:\n{}", self.port, self.log());
+    }
+
+    /// A server over a data folder that is there, started on a free port.
+    pub(crate) fn started(guard: Guard, data: PathBuf) -> Self {
+        let program = binaries::postgres_folder().join("postgres");
+        Self { program, data, port: 0, guard: Mutex::new(guard) }.start_on_a_free_port()
     }
 
     fn start_on_a_free_port(mut self) -> Self {

@@ -1,6 +1,10 @@
 //! PgBouncer in front of private servers: it pools as it is told, and its danger is there.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
 use context_testing::{OWNER, PASSWORD_USER, PgBouncer, PoolMode, SERVER, SUPERUSER, Server, pgbouncer};
 use tokio_postgres::{Client, NoTls};
 
@@ -76,4 +80,22 @@ async fn a_dropped_pgbouncer_is_gone_with_its_folder() {
     drop(pooler);
     assert!(!folder.exists());
     assert!(tokio_postgres::connect(&url, NoTls).await.is_err());
+}
+
+#[test]
+fn it_ends_where_the_tests_ignore_sigquit() {
+    // As they do in the background of a script.
+    let again = r#"trap "" QUIT; exec "$0" --exact a_dropped_pgbouncer_is_gone_with_its_folder"#;
+    let mut tests = Command::new("/bin/sh");
+    tests.args(["-c", again]).arg(std::env::current_exe().unwrap()).stdout(Stdio::null());
+    let mut tests = tests.spawn().unwrap();
+    for _ in 0..1_000 {
+        if let Some(status) = tests.try_wait().unwrap() {
+            assert!(status.success());
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    tests.kill().unwrap();
+    panic!("it does not end");
 }

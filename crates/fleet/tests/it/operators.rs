@@ -40,6 +40,22 @@ async fn a_role_that_may_not_create_is_told_what_to_have_granted() {
 }
 
 #[tokio::test]
+async fn a_public_schema_that_is_open_to_all_is_told() {
+    let database = Database::empty("open").await;
+    let superuser = async |statements: &str| database.server.execute(&database.name, statements).await;
+    // What databases are like that PostgreSQL 14 has made.
+    superuser("ALTER SCHEMA public OWNER TO postgres; GRANT CREATE ON SCHEMA public TO PUBLIC").await;
+    let report = database.bootstrap(&["default"]).await;
+    let [notice] = &report.notices[..] else { panic!("{:?}", report.notices) };
+    let (says, statements) = notice.split_once("a superuser mends that with ").unwrap();
+    assert!(says.starts_with("every role may create in the schema public"), "{notice}");
+    superuser(statements).await;
+    superuser("DROP FUNCTION public.cleanup_expired_contexts(text)").await;
+    let report = database.bootstrap(&["default"]).await;
+    assert_eq!((report.notices.len(), report.mended.len(), report.wrong.len()), (0, 1, 0));
+}
+
+#[tokio::test]
 async fn a_database_without_its_public_schema_is_told() {
     let database = Database::empty("bare").await;
     database.server.execute(&database.name, "DROP SCHEMA public").await;

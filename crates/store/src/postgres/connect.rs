@@ -25,10 +25,12 @@ use super::url::{ChannelBinding, Host, HostName, HostOrder, Negotiation, Postgre
 
 /// What servers are told of who connects, where the URL says nothing.
 const APPLICATION_NAME: &str = "context-service";
-/// What a session says of itself: who it sees at the other end, and whether it may write.
+/// The oldest PostgreSQL that has what the statements and the schemas need.
+const OLDEST: i32 = 14;
+/// What a session says of itself: who it sees at the other end, whether it may write, and how old the server is.
 const FACTS: &str = "SELECT pg_catalog.inet_client_addr(), pg_catalog.inet_client_port(), \
      pg_catalog.inet_server_port(), pg_catalog.current_setting('transaction_read_only') = 'on', \
-     pg_catalog.pg_is_in_recovery()";
+     pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
 
 /// A connection that was made.
 pub(super) struct Connected {
@@ -248,6 +250,8 @@ struct Facts {
     server_port: Option<i32>,
     is_read_only: bool,
     is_standby: bool,
+    /// 140023 is 14.23.
+    version: i32,
 }
 
 impl Facts {
@@ -257,6 +261,7 @@ impl Facts {
             server_port: row.try_get(2)?,
             is_read_only: row.try_get(3)?,
             is_standby: row.try_get(4)?,
+            version: row.try_get(5)?,
         })
     }
 
@@ -269,6 +274,10 @@ impl Facts {
     }
 
     fn fitness(&self, target: Target) -> Result<Fitness, Refusal> {
+        let version = self.version / 10_000;
+        if version < OLDEST {
+            return Err(Refusal::TooOld { version, oldest: OLDEST });
+        }
         let refused = match target {
             Target::ReadWrite if self.is_read_only => {
                 "it takes no writes, and target_session_attrs=read-write"
@@ -284,6 +293,7 @@ impl Facts {
 }
 
 /// Whether a session that will do is also the best that may be found.
+#[derive(Debug)]
 enum Fitness {
     Fits,
     SecondBest,
@@ -379,4 +389,31 @@ where
 {
     let dice = RandomState::new();
     members.sort_by_cached_key(|member| dice.hash_one(format!("{member:?}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_will_not_do() {
+        let met = |version| {
+            let facts = Facts {
+                client: (None, None),
+                server_port: None,
+                is_read_only: false,
+                is_standby: false,
+                version,
+            };
+            facts.fitness(Target::Any)
+        };
+        assert!(matches!(met(140_000), Ok(Fitness::Fits)));
+        for (version, said) in [(130_023, "it is PostgreSQL 13"), (90_624, "it is PostgreSQL 9")] {
+            let refusal = met(version).unwrap_err();
+            let url = "postgres://me@db".parse().unwrap();
+            let clause = refusal.clause(&url, &HostName::Tcp("db".to_owned()));
+            assert_eq!(clause, format!("{said}, and 14 or newer is needed"));
+            assert!(!refusal.is_final(), "another host may be newer");
+        }
+    }
 }

@@ -37,6 +37,8 @@ pub(super) struct Connection {
     statements: Statements,
     tenants: Mutex<HashSet<TenantId>>,
     is_retired: AtomicBool,
+    /// Whether the server was asked to end a statement of it.
+    was_cancelled: AtomicBool,
 }
 
 impl Connection {
@@ -52,6 +54,7 @@ impl Connection {
             statements: Statements::new(MAX_STATEMENTS),
             tenants: Mutex::default(),
             is_retired: AtomicBool::new(false),
+            was_cancelled: AtomicBool::new(false),
         })
     }
 
@@ -165,6 +168,10 @@ impl Connection {
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Failure> {
         match timeout(CALL_LIMIT, call).await {
+            // A commit that waits for a standby when it is asked to end succeeds without the standby, whoever was meant.
+            Ok(Ok(_)) if access == Access::Write && self.was_cancelled.load(Ordering::Acquire) => {
+                Err(self.failed(Failure::lost("it may have ended before a standby had it", access)))
+            }
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.failed(Failure::of_call(error, access))),
             Err(elapsed) => {
@@ -176,7 +183,8 @@ impl Connection {
 
     /// Asks the server to end what it is at, and keeps the connection for as long: a pooler passes on only what concerns one.
     /// Where others share the connection, it is theirs that took so long, or it is told as ended, and nothing was written.
-    fn cancel(self: &Arc<Self>) {
+    pub(super) fn cancel(self: &Arc<Self>) {
+        self.was_cancelled.store(true, Ordering::Release);
         let connection = Arc::clone(self);
         drop(tokio::spawn(async move { connection.session.cancel().await }));
     }

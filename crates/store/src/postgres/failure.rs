@@ -145,7 +145,9 @@ impl DriverError for tokio_postgres::Error {
             (_, "53") => {
                 Failure::unavailable("the database has no memory or no room left; nothing was written", self)
             }
-            (_, "58") => Failure::unavailable("the database's disk reports an error", self),
+            (_, "58") => {
+                Failure::unavailable("the database's disk reports an error; nothing was written", self)
+            }
             // PostgreSQL says so of a statement whose parameters are those of another one of that name.
             ("08P01", _) => Failure::unavailable(
                 "a pooler seems to stand before the database unseen, and mixes up its clients' statements: set the connection \

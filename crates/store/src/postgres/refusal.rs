@@ -24,6 +24,13 @@ pub(super) enum Refusal {
     Session(tokio_postgres::Error),
     /// The session is none that the URL asks for.
     Unfit(&'static str),
+    /// The server lacks what this program needs.
+    TooOld {
+        /// Its major version.
+        version: i32,
+        /// The oldest that will do.
+        oldest: i32,
+    },
 }
 
 impl Refusal {
@@ -58,6 +65,9 @@ impl Refusal {
                 limit.as_secs_f64()
             ),
             Self::Unfit(why) => (*why).to_owned(),
+            Self::TooOld { version, oldest } => {
+                format!("it is PostgreSQL {version}, and {oldest} or newer is needed")
+            }
             Self::Session(error) => of_session(error, url),
         }
     }
@@ -67,7 +77,7 @@ impl Refusal {
         match self {
             Self::Unresolved(error) | Self::Unreached(error) => Some(Box::new(error)),
             Self::Session(error) => Some(Box::new(error)),
-            Self::Late(_) | Self::Unfit(_) => None,
+            Self::Late(_) | Self::Unfit(_) | Self::TooOld { .. } => None,
         }
     }
 
@@ -153,7 +163,7 @@ fn of_server(code: &SqlState, url: &PostgresUrl) -> String {
         "53300" => "it has no connection left: raise max_connections there, or connect less from elsewhere \
              (max_connections here is the size of the pool)"
             .to_owned(),
-        "57P03" => "it is starting or ending: try again".to_owned(),
+        "57P03" => "it is starting or ending, or a standby that lets nobody in: try again".to_owned(),
         "08P01" => format!(
             "it refused the connection (SQLSTATE 08P01); where a pooler stands in between, does it know the database \
              {database} and the user {user}?"

@@ -1,10 +1,20 @@
 //! Connections to PostgreSQL, on real servers: to which host, how encrypted, how refused, and what stands in between.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken assumption is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a broken assumption is a failed test"
+)]
 
 mod hosts;
+#[path = "../support/installation.rs"]
+mod installation;
 mod modes;
 mod refusals;
+mod standby;
 mod tls;
+#[path = "../support/writes.rs"]
+mod writes;
 
 use std::time::{Duration, Instant};
 

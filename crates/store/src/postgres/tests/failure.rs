@@ -55,6 +55,34 @@ async fn callers_read_what_happened_and_no_text_of_the_server() {
 }
 
 #[tokio::test]
+async fn what_the_server_lacks_is_named() {
+    let pool = pool(ConnectionMode::Direct, 1).await;
+    let tenant: TenantId = "t".parse().unwrap();
+    let (disk, room) = ("disk is full; nothing was written", "no room left; nothing was written");
+    for (code, says) in [
+        ("53100", disk),
+        ("53000", room),
+        ("53200", room),
+        ("53300", room),
+        ("53400", room),
+        ("58000", "disk reports an error; nothing was written"),
+        ("58030", "disk reports an error; nothing was written"),
+        ("58P01", "disk reports an error; nothing was written"),
+        ("57P01", "is ending or starting; try again"),
+        ("57P02", "is ending or starting; try again"),
+        ("57P03", "is ending or starting; try again"),
+        ("25006", "takes no writes: it is a standby"),
+    ] {
+        let here = refused(&pool, code).await.in_tenant(&tenant);
+        let everywhere = refused(&pool, code).await.in_store();
+        for error in [here, everywhere] {
+            assert_eq!(error.code(), "store_unavailable", "{code}");
+            assert!(error.to_string().contains(says), "{code}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_is_damage() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let rows = pool.query(None, Access::Read, "SELECT 'text'", &[]).await.unwrap();

@@ -7,6 +7,7 @@ use context_testing::{OWNER, SUPERUSER, Server};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
+use super::super::connection::Connection;
 use super::super::pool::Who;
 use super::super::session::Session;
 use super::super::transaction::COMMIT;
@@ -65,6 +66,8 @@ async fn a_connection_that_died_while_idle_is_replaced() {
         let world = world(mode, 2).await;
         for id in 1..4 {
             world.terminate().await;
+            // The server has said so before it was gone; here it is heard.
+            sleep(Duration::from_millis(50)).await;
             put(&world.pool, id, "word").await.unwrap();
             world.terminate().await;
             assert_eq!(words(&world.pool).await.len(), usize::try_from(id).unwrap());
@@ -289,4 +292,19 @@ async fn a_server_that_dies_and_comes_back_is_used_again() {
     there.retain(|id| !unknown.contains(id));
     assert!(there.is_empty(), "refused and there: {there:?}");
     assert!(known.len() > 100, "{} writes", known.len());
+}
+
+#[tokio::test]
+async fn a_write_behind_a_statement_that_was_cancelled_is_not_told_as_done() {
+    let url = postgres().await.url("postgres").parse().unwrap();
+    let session = Session::connect(&url, ConnectionMode::Direct).await.unwrap();
+    let connection = Arc::new(Connection::new(session).await.unwrap());
+    let write = || connection.call(Access::Write, "CREATE TEMPORARY TABLE things ()", &[]);
+    write().await.unwrap();
+    let slow = connection.call(Access::Read, "SELECT pg_sleep(0.5)", &[]);
+    let behind = connection.call(Access::Write, "DROP TABLE things", &[]);
+    // It is not known which statement the server is at when it hears of it.
+    let (_, behind, ()) = tokio::join!(biased; slow, behind, async { connection.cancel() });
+    assert!(is_unanswered(&behind.map(drop)));
+    assert!(connection.is_retired());
 }
