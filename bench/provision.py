@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 
-from machine import tool
+from machine import cpu_micros, tool
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+FLEET = ROOT / "crates" / "fleet"
 WORKERS = 8
 
 
@@ -16,73 +17,93 @@ def measure(options, postgres, report):
     row = f"make {options.tenants} tenants, tenants/s, fsync on"
     tenants = [f"t{n:05}" for n in range(options.tenants)]
     service = [str(options.binaries / "context-service"), "--store"]
-    for _ in range(options.rounds):
-        for name, work in {"context-service": by_service, "psql": by_psql, "SQLAlchemy": by_sqlalchemy}.items():
-            database = f"provision_{name.lower().replace('-', '_')}"
+    peers = [("context-service", by_service), ("psql", by_psql), ("SQLAlchemy", by_sqlalchemy)]
+    for number in range(options.rounds):
+        # Each is the first, the second and the last in turn, because what one leaves to do is done beside the next.
+        turn = number % len(peers)
+        for name, work in peers[turn:] + peers[:turn]:
+            database = f"provision_{name.lower().replace('-', '_')}_{number}"
             postgres.create(database)
             # The control schema is there beforehand in all three; the tenants are what is measured.
             subprocess.run(
                 [*service, postgres.url(database), "bootstrap", "--tenant-ids", "default"],
                 check=True, stdout=subprocess.DEVNULL,
             )
-            began = time.monotonic()
-            work(options, postgres.url(database), tenants)
-            seconds = time.monotonic() - began
+            postgres.query(database, "CHECKPOINT")
+            used = cpu_micros(postgres.backends())
+            seconds = work(options, postgres.url(database), tenants)
+            used = cpu_micros(postgres.backends()) - used
             made = int(postgres.query(database, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tenant\\_t%'"))
             if made != len(tenants):
                 raise SystemExit(f"{name} made {made} of {len(tenants)} schemas")
-            report.add(row, name, len(tenants) / seconds, seconds=seconds)
-            postgres.drop(database)
+            report.add(
+                row, name, len(tenants) / seconds, seconds=seconds, postgres_cpu_ms=used / 1000 / len(tenants)
+            )
+            if work is by_service:
+                again = by_service(options, postgres.url(database), tenants)
+                report.add(f"bootstrap of {options.tenants} tenants with nothing to do, tenants/s", name,
+                           len(tenants) / again, milliseconds=again * 1000)
 
 
 def by_service(options, url, tenants):
     command = [str(options.binaries / "context-service"), "--store", url, "bootstrap"]
     command += ["--workers", str(WORKERS), "--tenant-ids", ",".join(tenants)]
+    began = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
 
 
 def by_psql(_, url, tenants):
-    """One transaction a tenant: what the service's function does, as plain statements."""
-    folder = ROOT / "crates" / "fleet" / "migrations" / "tenant"
-    migrations = sorted(folder.glob("*.up.sql"))
-    texts = [(path.name.removesuffix(".up.sql"), path.read_text()) for path in migrations]
+    """One transaction a tenant: what the service's functions do, as plain statements that are sent together."""
+    schema = (FLEET / "schema" / "tenant.sql").read_text()
+    statements = [statement.strip() for statement in schema.split(";\n") if statement.strip()]
+    revisions = len(list((FLEET / "migrations" / "tenant").glob("*.up.sql")))
     processes = []
     for worker in range(WORKERS):
-        script = "".join(ddl(tenant, texts) for tenant in tenants[worker::WORKERS])
+        script = "".join(ddl(tenant, statements, revisions) for tenant in tenants[worker::WORKERS])
         command = [tool("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-d", url]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         processes.append((process, script))
+    began = time.monotonic()
     # Each script is longer than a pipe holds: they are fed side by side.
     feeders = [threading.Thread(target=process.communicate, args=(script,)) for process, script in processes]
     [feeder.start() for feeder in feeders]
     [feeder.join() for feeder in feeders]
     if any(process.returncode for process, _ in processes):
         raise SystemExit("psql failed")
+    return time.monotonic() - began
 
 
-def ddl(tenant, migrations):
+def ddl(tenant, tables, revisions):
     schema = f'"tenant_{tenant}"'
+    records = ", ".join(
+        f"('{tenant}', 'tenant_{tenant}', {n}, '', '', 'applied', now(), now(), current_user)"
+        for n in range(1, revisions + 1)
+    )
+    names = ", ".join(f"{schema}.{name}" for name in ("contexts", "context_changes", "context_inheritance_cache"))
     statements = [
-        "BEGIN;",
-        f"INSERT INTO public.tenants (id, generation, revision) VALUES ('{tenant}', gen_random_uuid(), {len(migrations)});",
-        f"CREATE SCHEMA {schema};",
-    ]
-    statements += [text.replace("{schema}", schema).replace("{tenant}", f"'{tenant}'") for _, text in migrations]
-    statements += [
+        "BEGIN",
+        "SET LOCAL max_parallel_maintenance_workers = 0",
+        f"INSERT INTO public.tenants (id, generation, revision) VALUES ('{tenant}', gen_random_uuid(), {revisions})",
+        f"CREATE SCHEMA {schema}",
+        *(text.replace("{schema}", schema).replace("{tenant}", f"'{tenant}'") for text in tables),
         f"INSERT INTO {schema}.contexts (id, context_data, context_type, tenant_id, version, context_level, terms) "
-        f"VALUES ('ctx_' || gen_random_uuid(), '{{}}', 'global', '{tenant}', 0, 'global', '{{}}');"
+        f"VALUES ('ctx_' || gen_random_uuid(), '{{}}', 'global', '{tenant}', 0, 'global', '{{}}')",
+        f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC",
+        f"REVOKE ALL ON {names} FROM PUBLIC",
+        "INSERT INTO public.migration_history "
+        f"(tenant, schema, revision, migration_name, checksum, status, started, finished, by) VALUES {records}",
+        f"COMMENT ON SCHEMA {schema} IS 'context-service: tenant revision {revisions}'",
+        "COMMIT",
     ]
-    statements += [
-        "INSERT INTO public.migration_history (tenant, schema, revision, migration_name, checksum, status, started, finished, by) "
-        f"VALUES ('{tenant}', 'tenant_{tenant}', {n}, '{name}', '', 'applied', now(), now(), current_user);"
-        for n, (name, _) in enumerate(migrations, 1)
-    ]
-    statements += [f"COMMENT ON SCHEMA {schema} IS 'context-service: tenant revision {len(migrations)}';", "COMMIT;\n"]
-    return "\n".join(statements)
+    # Behind a backslash a semicolon ends the statement, and psql goes on reading what to send with it.
+    return "\\;\n".join(statements) + ";\n"
 
 
 def by_sqlalchemy(_, url, tenants):
-    subprocess.run(
+    """Its own clock: until it has loaded its modules, it makes nothing."""
+    peer = subprocess.run(
         [sys.executable, str(ROOT / "bench" / "peers" / "sqlalchemy_tenants.py"), url], check=True,
-        input="\n".join(tenants), text=True,
+        input="\n".join(tenants), text=True, stdout=subprocess.PIPE,
     )
+    return float(peer.stdout)

@@ -45,7 +45,6 @@ def measure(options, postgres, report):
                     for name, (program, its_paths) in peers.items():
                         load(report, row, name, (program, its_paths, clients), options.seconds, postgres)
                     pgbench(report, row, (statement, parameters[0], clients), options.seconds, postgres)
-    postgres.drop("resolve")
 
 
 def seed(server):

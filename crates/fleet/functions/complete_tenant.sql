@@ -1,5 +1,5 @@
--- Gives the schema of a tenant that is in the directory all that it lacks. {migrations}, {ledger} and {revision} are
--- filled in from the migration files when the function is installed, so that a tenant's tables are written down once.
+-- Gives the schema of a tenant that is in the directory all that it lacks. {expected}, {migrations}, {ledger} and {revision}
+-- are filled in from the files when the function is installed, so that no other text makes a tenant's tables.
 CREATE OR REPLACE FUNCTION public.complete_tenant(tenant_id text, global_id text) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -9,19 +9,34 @@ AS $function$
 DECLARE
     schema_name text := 'tenant_' || complete_tenant.tenant_id;
     begun timestamptz := clock_timestamp();
+    workers text := current_setting('max_parallel_maintenance_workers');
+    is_new boolean := true;
 BEGIN
-    EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', schema_name);
+    BEGIN
+        EXECUTE format('CREATE SCHEMA %I', schema_name);
+    EXCEPTION WHEN duplicate_schema OR unique_violation THEN
+        -- It is there, or somebody else made it at the same moment, and may hold anything.
+        is_new := false;
+    END;
+    IF is_new THEN
+        -- How many processes are to build an index is not worth asking where a table is empty.
+        SET LOCAL max_parallel_maintenance_workers = 0;
+{expected}
+        EXECUTE format('SET LOCAL max_parallel_maintenance_workers = %L', workers);
+    ELSE
 {migrations}
+    END IF;
+
     EXECUTE format(
         $global$
         INSERT INTO %1$I.contexts
             (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
         SELECT $1, '{}', 'global', id, created_at, created_at, 0, 'global', '{}'
         FROM public.tenants
-        WHERE id = $2 AND NOT EXISTS (
+        WHERE id = $2 AND ($3 OR NOT EXISTS (
             SELECT FROM %1$I.contexts AS found WHERE found.context_level = 'global' AND found.tenant_id = $2
-        )
-        $global$, schema_name) USING complete_tenant.global_id, complete_tenant.tenant_id;
+        ))
+        $global$, schema_name) USING complete_tenant.global_id, complete_tenant.tenant_id, is_new;
 
     PERFORM public.grant_tenant(complete_tenant.tenant_id);
 

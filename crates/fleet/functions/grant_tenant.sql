@@ -7,15 +7,17 @@ AS $function$
 DECLARE
     schema_name text := 'tenant_' || grant_tenant.tenant_id;
     tables text := format('%1$I.contexts, %1$I.context_changes, %1$I.context_inheritance_cache', schema_name);
-    grantee text;
+    -- Those that are gone are left out: making tenants does not fail because of them.
+    grantees text := (
+        SELECT string_agg(quote_ident(role), ', ') FROM public.serving_roles
+        WHERE to_regrole(quote_ident(role)) IS NOT NULL
+    );
 BEGIN
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', schema_name);
     EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', tables);
-    FOR grantee IN
-        SELECT serving.role FROM public.serving_roles AS serving JOIN pg_roles ON rolname = serving.role
-    LOOP
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, grantee);
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', tables, grantee);
-    END LOOP;
+    IF grantees IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', schema_name, grantees);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s', tables, grantees);
+    END IF;
 END
 $function$;

@@ -33,12 +33,14 @@ BEGIN
     VALUES (provision_tenant.tenant_id, provision_tenant.generation, provision_tenant.created_at)
     ON CONFLICT (id) DO NOTHING;
     is_new := FOUND;
-    -- The row's lock makes two who make the same tenant wait for each other.
-    SELECT revision = {revision} INTO at_revision
-    FROM public.tenants WHERE id = provision_tenant.tenant_id FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the tenant % was dropped at the same moment: try again', provision_tenant.tenant_id
-            USING ERRCODE = 'serialization_failure';
+    -- The row's lock makes two who make the same tenant wait for each other. A new row is locked already.
+    IF NOT is_new THEN
+        SELECT revision = {revision} INTO at_revision
+        FROM public.tenants WHERE id = provision_tenant.tenant_id FOR UPDATE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the tenant % was dropped at the same moment: try again', provision_tenant.tenant_id
+                USING ERRCODE = 'serialization_failure';
+        END IF;
     END IF;
 
     IF at_revision

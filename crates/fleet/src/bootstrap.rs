@@ -179,8 +179,10 @@ impl Fleet {
             );
             return Ok(());
         }
-        let statements = "ANALYZE pg_catalog.pg_attribute, pg_catalog.pg_class, pg_catalog.pg_constraint, \
-                          pg_catalog.pg_depend, pg_catalog.pg_index, pg_catalog.pg_namespace, pg_catalog.pg_trigger";
+        // What counts is how many rows there are: a sample of a tenth tells that as well, in a fifth of the time.
+        let statements = "BEGIN; SET LOCAL default_statistics_target = 10; \
+             ANALYZE pg_catalog.pg_attribute, pg_catalog.pg_class, pg_catalog.pg_constraint, pg_catalog.pg_depend, \
+                     pg_catalog.pg_index, pg_catalog.pg_namespace, pg_catalog.pg_trigger; COMMIT";
         self.client().batch_execute(statements).await.map_err(failed)
     }
 }
@@ -210,14 +212,15 @@ async fn make_control(
             client.batch_execute(&format!("DROP FUNCTION {function}")).await?;
         }
     }
-    for migration in CONTROL {
-        client.batch_execute(migration.up).await?;
-        ledger::record_control(client, migration).await?;
-    }
+    // The migrations call a function.
     for function in FUNCTIONS {
         client.batch_execute(&function.statement()).await?;
     }
     client.batch_execute(functions::REVOKE).await?;
+    for migration in CONTROL {
+        client.batch_execute(migration.up).await?;
+        ledger::record_control(client, migration).await?;
+    }
     notices.extend(admit_roles(client, serving).await?);
     notices.extend(roles::advice_on_public(client).await?);
     transaction.commit().await?;

@@ -20,6 +20,12 @@ pub(crate) struct Function {
 /// In the order in which they are made.
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function {
+        signature: "public.add_missing_constraints(regclass, text[])",
+        arguments: "relation regclass, wanted text[]",
+        result: "void",
+        text: include_str!("../functions/add_missing_constraints.sql"),
+    },
+    Function {
         signature: "public.update_updated_at_column()",
         arguments: "",
         result: "trigger",
@@ -59,6 +65,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 /// What everyone may call by default, and only some need to.
 pub(crate) const REVOKE: &str = "
+    REVOKE EXECUTE ON FUNCTION public.add_missing_constraints(regclass, text[]) FROM PUBLIC;
     REVOKE EXECUTE ON FUNCTION public.grant_tenant(text) FROM PUBLIC;
     REVOKE EXECUTE ON FUNCTION public.complete_tenant(text, text) FROM PUBLIC;
     REVOKE EXECUTE ON FUNCTION public.cleanup_expired_contexts(text) FROM PUBLIC;";
@@ -69,6 +76,7 @@ impl Function {
     /// The statement that makes it, over one of the same name and arguments.
     pub(crate) fn statement(&self) -> String {
         self.text
+            .replace("{expected}\n", &migrations::expected_as_statement())
             .replace("{migrations}\n", &migrations::as_statements())
             .replace("{ledger}", &migrations::as_rows())
             .replace("{revision}", &TENANT_REVISION.to_string())

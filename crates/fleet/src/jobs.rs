@@ -166,13 +166,13 @@ async fn attempt_once(
 ) -> Result<bool, Failure> {
     let transaction = session.client_mut().transaction().await?;
     let client = transaction.client();
-    client.batch_execute(&place.prelude).await?;
     let call = match job {
         Job::Mend { first, call } => {
-            client.batch_execute(first).await?;
+            client.batch_execute(&format!("{} {first}", place.prelude)).await?;
             *call
         }
         Job::Recreate(tables) => {
+            client.batch_execute(&place.prelude).await?;
             recreate(client, tenant, tables).await?;
             Call::Provision
         }

@@ -1,4 +1,4 @@
-//! The migrations: SQL files with their numbers, names and checksums, and their text within a function.
+//! The migrations: SQL files with their numbers, names and checksums, what all of them make, and their text within a function.
 
 use sha2::{Digest, Sha256};
 
@@ -56,13 +56,22 @@ pub(crate) const TENANT: &[Migration] = &[
     },
 ];
 
-/// The tenant's migrations as statements of a function with the variables `schema_name` and `tenant_id`.
+/// What all of the tenant's migrations make together. A new tenant is made from it.
+const EXPECTED: &str = include_str!("../schema/tenant.sql");
+
+/// What makes a new tenant's tables, as a statement of a function with the variables `schema_name` and `tenant_id`.
+pub(crate) fn expected_as_statement() -> String {
+    as_statement(EXPECTED)
+}
+
+/// The tenant's migrations as statements of such a function.
 pub(crate) fn as_statements() -> String {
-    let executed = TENANT.iter().map(|migration| {
-        let text = migration.up.replace('%', "%%").replace("{schema}", "%1$I").replace("{tenant}", "%2$L");
-        format!("    EXECUTE format($migration$\n{text}$migration$, schema_name, tenant_id);\n")
-    });
-    executed.collect()
+    TENANT.iter().map(|migration| as_statement(migration.up)).collect()
+}
+
+fn as_statement(text: &str) -> String {
+    let text = text.replace('%', "%%").replace("{schema}", "%1$I").replace("{tenant}", "%2$L");
+    format!("        EXECUTE format($tables$\n{text}$tables$, schema_name, tenant_id);\n")
 }
 
 /// The tenant's migrations as rows of `(revision, name, checksum)`.
@@ -88,9 +97,9 @@ mod tests {
 
     #[test]
     fn each_text_can_stand_in_a_function() {
-        for migration in TENANT {
-            assert!(!migration.up.contains("$migration$") && !migration.up.contains("$function$"));
-            assert!(migration.up.contains("{schema}") && migration.up.ends_with('\n'), "{}", migration.name);
+        for text in TENANT.iter().map(|migration| migration.up).chain([EXPECTED]) {
+            assert!(!text.contains("$tables$") && !text.contains("$function$"), "{text}");
+            assert!(text.contains("{schema}") && text.ends_with('\n'), "{text}");
         }
     }
 }

@@ -35,36 +35,23 @@ CREATE TABLE IF NOT EXISTS public.migration_history (
 CREATE TABLE IF NOT EXISTS public.serving_roles (
     role TEXT NOT NULL
 );
--- Each constraint that is not there; so that one that was dropped comes back when this is run again.
-DO $guard$
-DECLARE
-    missing record;
-BEGIN
-    FOR missing IN
-        SELECT wanted.* FROM (VALUES
-            (1, 'tenants', 'tenants_pkey', 'PRIMARY KEY (id)'),
-            (2, 'tenants', 'tenants_id_check', 'CHECK (id ~ ''^[a-z0-9][a-z0-9_-]{0,47}$'')'),
-            (3, 'tenants', 'tenants_generation_key', 'UNIQUE (generation)'),
-            (4, 'api_keys', 'api_keys_pkey', 'PRIMARY KEY (id)'),
-            (5, 'api_keys', 'api_keys_tenant_id_fkey',
-                'FOREIGN KEY (tenant_id) REFERENCES public.tenants (id) ON DELETE CASCADE'),
-            (6, 'api_keys', 'api_keys_permission_check', 'CHECK (permission IN (''read'', ''write'', ''admin''))'),
-            (7, 'api_keys', 'api_keys_access_check', 'CHECK ((tenant_id IS NULL) = (permission IS NULL))'),
-            (8, 'migration_history', 'migration_history_pkey', 'PRIMARY KEY (id)'),
-            (9, 'migration_history', 'migration_history_status_check',
-                'CHECK (status IN (''applied'', ''reverted'', ''failed''))'),
-            (10, 'serving_roles', 'serving_roles_pkey', 'PRIMARY KEY (role)')
-        ) AS wanted (place, relation, name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = ('public.' || wanted.relation)::regclass AND conname = wanted.name
-        )
-        ORDER BY wanted.place
-    LOOP
-        EXECUTE format('ALTER TABLE public.%I ADD CONSTRAINT %I %s',
-                       missing.relation, missing.name, missing.definition);
-    END LOOP;
-END
-$guard$;
+SELECT public.add_missing_constraints('public.tenants', ARRAY[
+    ['tenants_pkey', 'PRIMARY KEY (id)'],
+    ['tenants_id_check', $check$CHECK (id ~ '^[a-z0-9][a-z0-9_-]{0,47}$')$check$],
+    ['tenants_generation_key', 'UNIQUE (generation)']
+]);
+SELECT public.add_missing_constraints('public.api_keys', ARRAY[
+    ['api_keys_pkey', 'PRIMARY KEY (id)'],
+    ['api_keys_tenant_id_fkey', 'FOREIGN KEY (tenant_id) REFERENCES public.tenants (id) ON DELETE CASCADE'],
+    ['api_keys_permission_check', $check$CHECK (permission IN ('read', 'write', 'admin'))$check$],
+    ['api_keys_access_check', 'CHECK ((tenant_id IS NULL) = (permission IS NULL))']
+]);
+SELECT public.add_missing_constraints('public.migration_history', ARRAY[
+    ['migration_history_pkey', 'PRIMARY KEY (id)'],
+    ['migration_history_status_check', $check$CHECK (status IN ('applied', 'reverted', 'failed'))$check$]
+]);
+SELECT public.add_missing_constraints('public.serving_roles', ARRAY[
+    ['serving_roles_pkey', 'PRIMARY KEY (role)']
+]);
 CREATE INDEX IF NOT EXISTS idx_api_keys_tenant ON public.api_keys (tenant_id, id);
 CREATE INDEX IF NOT EXISTS idx_migration_history_tenant ON public.migration_history (tenant, revision);

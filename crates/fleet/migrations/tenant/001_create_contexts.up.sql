@@ -14,30 +14,13 @@ CREATE TABLE IF NOT EXISTS {schema}.contexts (
     expires_at   TIMESTAMPTZ,
     version      INTEGER      NOT NULL DEFAULT 1
 );
--- Each constraint that is not there; so that one that was dropped comes back when this is run again.
-DO $guard$
-DECLARE
-    missing text := (
-        SELECT string_agg(format('ADD CONSTRAINT %I %s', wanted.name, wanted.definition), ', ')
-        FROM (VALUES
-            ('contexts_pkey', 'PRIMARY KEY (id)'),
-            ('contexts_tenant_id_check', $check$CHECK (tenant_id = {tenant})$check$),
-            ('contexts_version_check', 'CHECK (version >= 0)'),
-            ('contexts_id_check',
-                $check$CHECK (id ~ '^ctx_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')$check$),
-            ('contexts_context_data_check', $check$CHECK (jsonb_typeof(context_data) = 'object')$check$)
-        ) AS wanted (name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = '{schema}.contexts'::regclass AND conname = wanted.name
-        )
-    );
-BEGIN
-    IF missing IS NOT NULL THEN
-        EXECUTE 'ALTER TABLE {schema}.contexts ' || missing;
-    END IF;
-END
-$guard$;
+SELECT public.add_missing_constraints('{schema}.contexts', ARRAY[
+    ['contexts_pkey', 'PRIMARY KEY (id)'],
+    ['contexts_tenant_id_check', $check$CHECK (tenant_id = {tenant})$check$],
+    ['contexts_version_check', 'CHECK (version >= 0)'],
+    ['contexts_id_check', $check$CHECK (id ~ '^ctx_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')$check$],
+    ['contexts_context_data_check', $check$CHECK (jsonb_typeof(context_data) = 'object')$check$]
+]);
 CREATE INDEX IF NOT EXISTS idx_contexts_tenant_id ON {schema}.contexts (tenant_id);
 CREATE INDEX IF NOT EXISTS idx_contexts_user_id ON {schema}.contexts (user_id);
 CREATE INDEX IF NOT EXISTS idx_contexts_context_type ON {schema}.contexts (context_type);

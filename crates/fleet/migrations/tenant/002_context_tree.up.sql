@@ -6,30 +6,15 @@ ALTER TABLE {schema}.contexts
     ADD COLUMN IF NOT EXISTS node_key      VARCHAR(255) COLLATE "C",
     ADD COLUMN IF NOT EXISTS inheritance   JSONB,
     ADD COLUMN IF NOT EXISTS terms         TEXT[];
-DO $guard$
-DECLARE
-    missing text := (
-        SELECT string_agg(format('ADD CONSTRAINT %I %s', wanted.name, wanted.definition), ', ')
-        FROM (VALUES
-            ('contexts_place_check', $check$CHECK (CASE
-                WHEN context_level IS NULL THEN parent_id IS NULL AND node_key IS NULL
-                WHEN context_level = 'global' THEN parent_id IS NULL AND node_key IS NULL AND expires_at IS NULL
-                WHEN context_level IN ('project', 'branch', 'task') THEN parent_id IS NOT NULL AND node_key IS NOT NULL
-                ELSE false
-            END)$check$),
-            ('contexts_parent_id_fkey', 'FOREIGN KEY (parent_id) REFERENCES {schema}.contexts (id) ON DELETE CASCADE')
-        ) AS wanted (name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = '{schema}.contexts'::regclass AND conname = wanted.name
-        )
-    );
-BEGIN
-    IF missing IS NOT NULL THEN
-        EXECUTE 'ALTER TABLE {schema}.contexts ' || missing;
-    END IF;
-END
-$guard$;
+SELECT public.add_missing_constraints('{schema}.contexts', ARRAY[
+    ['contexts_place_check', $check$CHECK (CASE
+        WHEN context_level IS NULL THEN parent_id IS NULL AND node_key IS NULL
+        WHEN context_level = 'global' THEN parent_id IS NULL AND node_key IS NULL AND expires_at IS NULL
+        WHEN context_level IN ('project', 'branch', 'task') THEN parent_id IS NOT NULL AND node_key IS NOT NULL
+        ELSE false
+    END)$check$],
+    ['contexts_parent_id_fkey', 'FOREIGN KEY (parent_id) REFERENCES {schema}.contexts (id) ON DELETE CASCADE']
+]);
 CREATE UNIQUE INDEX IF NOT EXISTS idx_contexts_global ON {schema}.contexts (tenant_id) WHERE context_level = 'global';
 CREATE UNIQUE INDEX IF NOT EXISTS idx_contexts_parent_key ON {schema}.contexts (parent_id, node_key);
 CREATE INDEX IF NOT EXISTS idx_contexts_terms ON {schema}.contexts USING gin (terms);

@@ -9,13 +9,6 @@ CREATE TABLE IF NOT EXISTS {schema}.context_inheritance_cache (
     created_at    TIMESTAMPTZ DEFAULT now(),
     expires_at    TIMESTAMPTZ
 );
-DO $guard$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
-                   WHERE conrelid = '{schema}.context_inheritance_cache'::regclass
-                     AND conname = 'context_inheritance_cache_pkey') THEN
-        ALTER TABLE {schema}.context_inheritance_cache
-            ADD CONSTRAINT context_inheritance_cache_pkey PRIMARY KEY (id);
-    END IF;
-END
-$guard$;
+SELECT public.add_missing_constraints('{schema}.context_inheritance_cache', ARRAY[
+    ['context_inheritance_cache_pkey', 'PRIMARY KEY (id)']
+]);

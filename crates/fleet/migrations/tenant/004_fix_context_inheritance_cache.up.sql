@@ -9,16 +9,9 @@ ALTER TABLE {schema}.context_inheritance_cache
     ADD COLUMN IF NOT EXISTS cache_size_bytes    INTEGER DEFAULT 0,
     ADD COLUMN IF NOT EXISTS invalidated         BOOLEAN DEFAULT FALSE,
     ADD COLUMN IF NOT EXISTS invalidation_reason VARCHAR DEFAULT NULL;
-DO $guard$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
-                   WHERE conrelid = '{schema}.context_inheritance_cache'::regclass
-                     AND conname = 'chk_cache_context_level') THEN
-        ALTER TABLE {schema}.context_inheritance_cache ADD CONSTRAINT chk_cache_context_level
-            CHECK (context_level IN ('task', 'branch', 'project', 'global'));
-    END IF;
-END
-$guard$;
+SELECT public.add_missing_constraints('{schema}.context_inheritance_cache', ARRAY[
+    ['chk_cache_context_level', $check$CHECK (context_level IN ('task', 'branch', 'project', 'global'))$check$]
+]);
 CREATE INDEX IF NOT EXISTS idx_cache_level ON {schema}.context_inheritance_cache (context_level);
 CREATE INDEX IF NOT EXISTS idx_cache_expires ON {schema}.context_inheritance_cache (expires_at);
 CREATE INDEX IF NOT EXISTS idx_cache_invalidated ON {schema}.context_inheritance_cache (invalidated);

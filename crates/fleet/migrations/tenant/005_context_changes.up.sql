@@ -13,27 +13,12 @@ CREATE TABLE IF NOT EXISTS {schema}.context_changes (
     idempotency_request   TEXT,
     content               JSONB
 );
-DO $guard$
-DECLARE
-    missing text := (
-        SELECT string_agg(format('ADD CONSTRAINT %I %s', wanted.name, wanted.definition), ', ')
-        FROM (VALUES
-            ('context_changes_pkey', 'PRIMARY KEY (transaction_id, context_id, version)'),
-            ('context_changes_tenant_id_check', $check$CHECK (tenant_id = {tenant})$check$),
-            ('context_changes_operation_check',
-                $check$CHECK (operation IN ('create', 'update', 'delete', 'expire', 'none'))$check$)
-        ) AS wanted (name, definition)
-        WHERE NOT EXISTS (
-            SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = '{schema}.context_changes'::regclass AND conname = wanted.name
-        )
-    );
-BEGIN
-    IF missing IS NOT NULL THEN
-        EXECUTE 'ALTER TABLE {schema}.context_changes ' || missing;
-    END IF;
-END
-$guard$;
+SELECT public.add_missing_constraints('{schema}.context_changes', ARRAY[
+    ['context_changes_pkey', 'PRIMARY KEY (transaction_id, context_id, version)'],
+    ['context_changes_tenant_id_check', $check$CHECK (tenant_id = {tenant})$check$],
+    ['context_changes_operation_check',
+        $check$CHECK (operation IN ('create', 'update', 'delete', 'expire', 'none'))$check$]
+]);
 CREATE INDEX IF NOT EXISTS idx_context_changes_context ON {schema}.context_changes (context_id, transaction_id);
 CREATE UNIQUE INDEX IF NOT EXISTS idx_context_changes_idempotency
     ON {schema}.context_changes (idempotency_principal, idempotency_key) WHERE idempotency_key IS NOT NULL;

@@ -1,5 +1,6 @@
 //! A tenant is the same, whoever made it.
 
+use std::fs;
 use std::path::Path;
 
 use context_store::postgres::completeness::TABLES;
@@ -29,14 +30,14 @@ pub(crate) async fn everything(database: &Database) -> Vec<String> {
     all
 }
 
-/// What the catalogs say of a tenant's schema, its name and id left out.
+/// What the catalogs say of a tenant's schema, its name and id and the order of columns left out.
 async fn dump(database: &Database, id: &str) -> Vec<String> {
     let lines = database
         .texts(&format!(
             "WITH tables AS (SELECT * FROM pg_class WHERE relnamespace = 'tenant_{id}'::regnamespace AND relkind = 'r')
-             SELECT format('column %s %s %s %s notnull=%s default=%s collation=%s generated=%s', c.relname, a.attnum,
+             SELECT format('column %s %s %s notnull=%s default=%s collation=%s generated=%s storage=%s', c.relname,
                            a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                           pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation, a.attgenerated)
+                           pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation, a.attgenerated, a.attstorage)
              FROM tables c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
              UNION ALL
@@ -91,6 +92,37 @@ async fn a_tenant_is_the_same_whoever_made_it() {
         assert_eq!(dump(&database, id).await, expected, "{id}");
     }
     assert_eq!(database.examine(&["bootstrapped", "from_psql", "provisioned", "mended"]).await, []);
+}
+
+/// The tenant's schema as it was at an earlier revision; an empty one at revision 0.
+async fn make_at_revision(database: &Database, id: &str, revision: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/tenant");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_unstable();
+    let texts: Vec<_> = files.iter().take(revision).map(|path| fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(texts.len(), revision);
+    let schema = format!("tenant_{id}");
+    let tables = texts.concat().replace("{schema}", &schema).replace("{tenant}", &format!("'{id}'"));
+    let listed = format!("INSERT INTO public.tenants VALUES ('{id}', gen_random_uuid(), now(), {revision})");
+    database.run(&format!("CREATE SCHEMA {schema}; {tables} {listed}")).await;
+}
+
+#[tokio::test]
+async fn a_fresh_tenant_and_one_of_any_earlier_revision_are_the_same() {
+    let database = Database::empty("revisions").await;
+    database.fleet().await.bootstrap(&serving(&["fresh"], SERVER), &mut |_| {}).await.unwrap();
+    let expected = dump(&database, "fresh").await;
+    let last: usize = database.text("SELECT revision FROM public.tenants").await.parse().unwrap();
+    for revision in 0..last {
+        let id = format!("at{revision}");
+        make_at_revision(&database, &id, revision).await;
+        database.bootstrap(&[&id]).await;
+        let found = dump(&database, &id).await;
+        let differs = |line: &&String| !(found.contains(line) && expected.contains(line));
+        let differences: Vec<_> = expected.iter().chain(&found).filter(differs).collect();
+        assert_eq!(differences, Vec::<&String>::new(), "revision {revision}");
+        assert_eq!(found.len(), expected.len(), "revision {revision}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Two who make the same at the same time.
 
+use std::time::Duration;
+
 use context_fleet::{Finding, Fleet, Kind, Plan, Report};
 use context_store::postgres::ConnectionMode;
 
@@ -63,6 +65,27 @@ async fn two_makers_of_one_tenant_make_one() {
         database.text("SELECT count(*) FROM public.migration_history WHERE tenant = 'round3'").await,
         "5"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_somebody_makes_at_the_same_moment_is_filled() {
+    let database = Database::with("moment", &["default"]).await;
+    for (id, end) in [("kept", "COMMIT"), ("given-up", "ROLLBACK")] {
+        let somebody = database.owner().await;
+        somebody.batch_execute(&format!("BEGIN; CREATE SCHEMA \"tenant_{id}\"")).await.unwrap();
+        let maker = database.owner().await;
+        let make = format!("SELECT public.create_tenant_schema('{id}')");
+        let making = tokio::spawn(async move { maker.batch_execute(&make).await });
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
+                     AND database IS NULL AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        while database.text(waits).await == "0" {
+            assert!(!making.is_finished(), "{id}: nobody was waited for");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        somebody.batch_execute(end).await.unwrap();
+        making.await.unwrap().unwrap();
+        assert_eq!(database.examine(&[id]).await, [], "{id}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

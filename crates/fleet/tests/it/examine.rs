@@ -30,7 +30,7 @@ async fn an_empty_database_lacks_everything() {
     let words = database.words(&["default"]).await;
     assert_eq!(words.first().unwrap(), "the table public.tenants is missing");
     assert_eq!(words.last().unwrap(), "tenant default: the schema tenant_default is missing");
-    assert_eq!(words.iter().filter(|finding| finding.contains("the function ")).count(), 6);
+    assert_eq!(words.iter().filter(|finding| finding.contains("the function ")).count(), 7);
 }
 
 #[tokio::test]

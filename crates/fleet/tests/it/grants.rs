@@ -1,7 +1,7 @@
 //! A serving role can do what serving needs, and nothing else.
 
 use context_domain::error::Error;
-use context_fleet::Report;
+use context_fleet::{Plan, Report};
 use context_testing::{OWNER, SERVER, SUPERUSER};
 
 use crate::support::{Database, plan, refused, serving};
@@ -60,6 +60,7 @@ async fn a_serving_role_can_do_nothing_else() {
         "INSERT INTO public.serving_roles (role) VALUES ('me')",
         "SELECT public.complete_tenant('default', 'x')",
         "SELECT public.grant_tenant('default')",
+        "SELECT public.add_missing_constraints('tenant_default.contexts', '{}')",
         "CREATE OR REPLACE FUNCTION public.create_tenant_schema(tenant_id text) RETURNS void LANGUAGE sql AS 'SELECT'",
     ] {
         let (code, message) = refused(server.batch_execute(statement).await);
@@ -147,11 +148,14 @@ async fn a_role_that_is_gone_is_told_and_forgotten() {
     let database = Database::empty("gone").await;
     let role = format!("server_{}", database.name);
     database.server.execute(SUPERUSER, &format!("CREATE ROLE {role}")).await;
-    database.fleet().await.bootstrap(&serving(&["default"], &role), &mut |_| {}).await.unwrap();
+    let plan = Plan { serving_roles: vec![SERVER.to_owned(), role.clone()], ..plan(&["default"]) };
+    database.fleet().await.bootstrap(&plan, &mut |_| {}).await.unwrap();
     database.server.execute(&database.name, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     assert_eq!(database.words(&["default"]).await, [format!("the serving role {role} is missing")]);
     // Making tenants does not fail because of it.
     database.run("SELECT public.create_tenant_schema('meanwhile')").await;
+    let server = database.server.connect(SERVER, &database.name).await;
+    server.batch_execute("SELECT FROM tenant_default.contexts, tenant_meanwhile.contexts").await.unwrap();
     let report = database.bootstrap(&["default"]).await;
     assert_eq!(report.notices, [format!("the serving role {role} is gone: it is no longer recorded")]);
     assert_eq!(report.wrong, []);

@@ -130,13 +130,9 @@ async fn make_empty(client: &Client, tenant: &TenantId) {
     let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet");
     let function = fs::read_to_string(fleet.join("functions/update_updated_at_column.sql")).unwrap();
     client.batch_execute(&function).await.unwrap();
-    let folder = fs::read_dir(fleet.join("migrations/tenant")).unwrap();
-    let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.to_string_lossy().ends_with(".up.sql"));
-    files.sort_unstable();
-    let all: Vec<_> = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let all = all.join("\n").replace("{tenant}", &literal(tenant.as_str()));
+    let tables = fs::read_to_string(fleet.join("schema/tenant.sql")).unwrap();
+    let tables = tables.replace("{tenant}", &literal(tenant.as_str()));
     let uncounted = "ALTER TABLE {schema}.contexts SET (autovacuum_enabled = off)";
-    let all = format!("CREATE SCHEMA {{schema}};\n{all}\n{uncounted}");
+    let all = format!("CREATE SCHEMA {{schema}};\n{tables}\n{uncounted}");
     client.batch_execute(&statements::of_tenant(&all, tenant)).await.unwrap();
 }
