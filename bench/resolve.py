@@ -1,5 +1,6 @@
 """Strong resolves of four documents of 4 KB over HTTP, beside the floor, a constant, and pgbench."""
 
+import csv
 import json
 import random
 import re
@@ -25,6 +26,8 @@ def measure(options, postgres, report):
         paths = [f"/v1/tenants/default/tree/web/main/t{n}?view=resolved" for n in range(TASKS)]
         body = server.send("GET", paths[0])
         report.facts["octets of a resolved answer"] = len(body)
+        # What is sent once the documents are known: everybody after that sends the same.
+        [server.send("GET", path) for path in paths]
         statement, parameters = statement_of(postgres, server, paths)
         folder = postgres.data.parent
         case = folder / "case.json"
@@ -80,7 +83,17 @@ def statement_of(postgres, server, paths):
 
 def parameters_of(detail):
     values = re.findall(r"\$\d+ = '((?:[^']|'')*)'", detail)
-    return [value[1:-1].split(",") if value.startswith("{") else value for value in values]
+    return [elements(value) if value.startswith("{") else value for value in values]
+
+
+def elements(array):
+    """The texts in an array as PostgreSQL prints it."""
+    return next(csv.reader([array[1:-1]], escapechar="\\"), [])
+
+
+def array(texts):
+    """The reverse."""
+    return ",".join(json.dumps(text) for text in texts).join("{}")
 
 
 def load(report, row, name, target, seconds, postgres):
@@ -121,7 +134,7 @@ def pgbench(report, row, case, seconds, postgres):
     script = postgres.data.parent / "statement.sql"
     one_line = " ".join(statement.split())
     script.write_text(re.sub(r"\$(\d+)", r":p\1", one_line) + ";\n")
-    values = [",".join(value).join("{}") if isinstance(value, list) else value for value in parameters]
+    values = [array(value) if isinstance(value, list) else value for value in parameters]
     variables = [part for n, value in enumerate(values, 1) for part in ("-D", f"p{n}={value}")]
     command = [tool("pgbench"), "-n", "-M", "prepared", "-f", str(script), "-T", str(seconds)]
     command += ["-c", str(clients), *variables, postgres.url("resolve")]

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::output::{cell, table};
 
-/// The explanation for people: the leaves, then what was blocked, unset, or declared in vain, where there is any.
-pub(crate) fn tables(resolved: &Resolved) -> String {
+/// The explanation for people, of a resolved context that is `shown` as the API shows it: the leaves, then what was blocked, unset, or declared in vain, where there is any.
+pub(crate) fn tables(resolved: &Resolved, shown: &Value) -> String {
     let Some(explanation) = &resolved.explanation else { return String::new() };
     let names = Names(&resolved.chain);
     let mut parts = vec![
         format!("{}, version by version: {}", resolved.resolution_path, versions(&resolved.chain)),
-        leaves(explanation, &resolved.resolved_context, &names),
+        leaves(explanation, shown, &names),
     ];
     parts.extend(blocked(&explanation.blocked, &names));
     parts.extend(unset(explanation, &names));
@@ -60,10 +60,10 @@ fn versions(chain: &[ChainLink]) -> String {
     chain.iter().map(version).collect::<Vec<_>>().join(" ")
 }
 
-fn leaves(explanation: &Explanation, document: &Value, names: &Names<'_>) -> String {
+fn leaves(explanation: &Explanation, shown: &Value, names: &Names<'_>) -> String {
     let mut table = table(["pointer", "value", "from", "strategy", "shadowed"]);
     for (pointer, leaf) in &explanation.leaves {
-        let value = document.pointer(pointer).map(cell).unwrap_or_default();
+        let value = shown.pointer(&format!("/resolved_context{pointer}")).map(cell).unwrap_or_default();
         table.add_row([
             pointer,
             &value,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -67,7 +68,7 @@ impl Context {
 }
 
 /// The earliest expiry along a chain: a context lives no longer than its ancestors.
-pub fn chain_expiry(chain: &[Context]) -> Option<Timestamp> {
+pub fn chain_expiry(chain: &[Arc<Context>]) -> Option<Timestamp> {
     chain.iter().filter_map(|context| context.content.expires_at).min()
 }
 

@@ -1,5 +1,7 @@
 //! The ports: what the service needs of a store. One call is one short transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::change::{Change, Idempotency, Operation, Record};
@@ -18,7 +20,10 @@ use crate::tree::{Address, Scope};
 pub trait Contexts: Send + Sync {
     /// The addressed context behind its ancestors, global first, from one snapshot; expired ones too. By scope, the
     /// nodes there are, from the top without a gap; by id, all or nothing.
-    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Context>, Error>;
+    ///
+    /// A context that was not changed since it was last read may come as the same [`Arc`]: what was made of it can be
+    /// told to be current by that.
+    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error>;
 
     /// A page of contexts that have not expired at `query.live_at`, nor has any ancestor.
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error>;

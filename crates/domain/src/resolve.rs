@@ -1,13 +1,17 @@
 //! Resolved contexts: the merged document with its chain, its path and its hash.
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::context::{Context, chain_expiry};
+use crate::error::Error;
 use crate::explain::Explanation;
 use crate::id::ContextId;
-use crate::merge::{Link, merge};
+use crate::merge::{Link, Merged, merge};
 use crate::tree::{Level, NodeKey, percent_encode};
 
 /// The version of the merge law; a new law is a new version, so that no result of the old one passes for current.
@@ -22,13 +26,30 @@ pub enum Explain {
     No,
 }
 
+/// How a resolved context was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// It was in memory, and the store has just shown that nothing it was made of has changed.
+    Validated,
+    /// It was merged anew.
+    Miss,
+}
+
+impl CacheStatus {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Validated => "validated",
+            Self::Miss => "miss",
+        }
+    }
+}
+
 /// A context merged over everything above it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Resolved {
     /// The nodes merged, global first, the context itself last.
     pub chain: Vec<ChainLink>,
-    /// The merged document.
-    pub resolved_context: Value,
     /// `global/<project>/<branch>/<task>` with keys percent-encoded; `direct` outside the tree.
     pub resolution_path: String,
     /// Which versions it was made of.
@@ -37,10 +58,12 @@ pub struct Resolved {
     pub expires_at: Option<Timestamp>,
     /// Where every value came from, if that was asked.
     pub explanation: Option<Explanation>,
+    /// All of this as the API shows it, the merged document within: compact JSON, members sorted by their octets.
+    pub text: Bytes,
 }
 
-/// One node that a resolved context was made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One node that a resolved context was made of. Its members are sorted by their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChainLink {
     /// Its id.
     pub context_id: ContextId,
@@ -54,18 +77,26 @@ pub struct ChainLink {
 
 impl Resolved {
     /// Merges `chain`, global first; none of an empty chain.
-    pub fn of(chain: &[Context], explain: Explain) -> Option<Self> {
-        let target = chain.last()?;
-        let links: Vec<_> = chain.iter().map(Link::of).collect();
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the result cannot be written as JSON.
+    pub fn of(chain: &[Arc<Context>], explain: Explain) -> Result<Option<Self>, Error> {
+        let Some(target) = chain.last() else { return Ok(None) };
+        let links: Vec<_> = chain.iter().map(|context| Link::of(context)).collect();
         let merged = merge(&links);
-        Some(Self {
-            chain: chain.iter().map(ChainLink::of).collect(),
+        let mut resolved = Self {
+            chain: chain.iter().map(|context| ChainLink::of(context)).collect(),
             resolution_path: resolution_path(chain, target),
             dependencies_hash: dependencies_hash(chain.iter().map(|node| (node.id.as_str(), node.version))),
             expires_at: chain_expiry(chain),
             explanation: (explain == Explain::Yes).then(|| merged.explain()),
-            resolved_context: merged.to_value(),
-        })
+            text: Bytes::new(),
+        };
+        let text = serde_json::to_vec(&resolved.shown(&merged)).map_err(|error| Error::Internal {
+            detail: format!("what {} resolves to cannot be written as JSON: {error}", target.id),
+        })?;
+        resolved.text = text.into();
+        Ok(Some(resolved))
     }
 
     /// The strong entity tag, without its quotes: the hash, and whether the explanation is with it.
@@ -74,26 +105,33 @@ impl Resolved {
         format!("{}{suffix}", self.dependencies_hash)
     }
 
-    /// The resolved context as the API shows it.
-    pub fn to_json(&self) -> Value {
+    fn shown<'a>(&'a self, merged: &'a Merged<'a>) -> Shown<'a> {
         let target = self.chain.last();
-        let mut members: Map<String, Value> = [
-            ("context_id", target.map_or(Value::Null, |link| Value::from(link.context_id.as_str()))),
-            ("context_level", target.map_or(Value::Null, ChainLink::level_json)),
-            ("resolved_context", self.resolved_context.clone()),
-            ("chain", self.chain.iter().map(ChainLink::to_json).collect()),
-            ("resolution_path", Value::from(self.resolution_path.as_str())),
-            ("dependencies_hash", Value::from(self.dependencies_hash.as_str())),
-            ("expires_at", self.expires_at.map_or(Value::Null, |at| Value::from(at.to_string()))),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-        if let Some(explanation) = &self.explanation {
-            members.insert("explain".to_owned(), json!(explanation));
+        Shown {
+            chain: &self.chain,
+            context_id: target.map(|link| &link.context_id),
+            context_level: target.and_then(|link| link.context_level),
+            dependencies_hash: &self.dependencies_hash,
+            expires_at: self.expires_at,
+            explain: self.explanation.as_ref(),
+            resolution_path: &self.resolution_path,
+            resolved_context: merged,
         }
-        Value::Object(members)
     }
+}
+
+/// The members that the API shows, sorted by their names.
+#[derive(Serialize)]
+struct Shown<'a> {
+    chain: &'a [ChainLink],
+    context_id: Option<&'a ContextId>,
+    context_level: Option<Level>,
+    dependencies_hash: &'a str,
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<&'a Explanation>,
+    resolution_path: &'a str,
+    resolved_context: &'a Merged<'a>,
 }
 
 impl ChainLink {
@@ -105,19 +143,6 @@ impl ChainLink {
             node_key: place.and_then(|place| place.node_key.clone()),
             version: context.version,
         }
-    }
-
-    fn level_json(&self) -> Value {
-        self.context_level.map_or(Value::Null, |level| Value::from(level.as_str()))
-    }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "context_id": self.context_id.as_str(),
-            "context_level": self.level_json(),
-            "node_key": self.node_key.as_ref().map(NodeKey::as_str),
-            "version": self.version,
-        })
     }
 }
 
@@ -139,7 +164,7 @@ pub fn dependencies_hash<'a>(nodes: impl IntoIterator<Item = (&'a str, u32)>) ->
     hex::encode(hasher.finalize())
 }
 
-fn resolution_path(chain: &[Context], target: &Context) -> String {
+fn resolution_path(chain: &[Arc<Context>], target: &Context) -> String {
     if target.place.is_none() {
         return "direct".to_owned();
     }

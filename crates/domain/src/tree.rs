@@ -210,6 +210,11 @@ impl Scope {
         Some(Self(above.to_vec()))
     }
 
+    /// The scope of the first `depth` keys; none where there are not so many.
+    pub fn prefix(&self, depth: usize) -> Option<Self> {
+        self.0.get(..depth).map(|keys| Self(keys.to_vec()))
+    }
+
     /// `{"project": …}` with the keys there are.
     pub fn to_json(&self) -> Value {
         let members = SCOPE_MEMBERS.iter().zip(&self.0);

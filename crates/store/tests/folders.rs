@@ -61,7 +61,7 @@ async fn make(ports: &Ports, id: &str) -> Tenant {
 
 async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
     let chain = ports.contexts.chain(tenant, &Address::Scope(Scope::global())).await?;
-    Ok(chain.into_iter().next().unwrap())
+    Ok(Arc::unwrap_or_clone(chain.into_iter().next().unwrap()))
 }
 
 /// What is wrong with an unwell tenant; the text that callers see holds nothing else's words.

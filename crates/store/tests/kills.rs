@@ -115,7 +115,7 @@ impl Client {
             return true;
         };
         let current = match self.ports.contexts.chain(&self.tenant, &Address::Id(id.clone())).await {
-            Ok(mut chain) => chain.pop().unwrap(),
+            Ok(mut chain) => Arc::unwrap_or_clone(chain.pop().unwrap()),
             Err(Error::Unavailable { .. }) => {
                 self.log.refusals += 1;
                 return false;

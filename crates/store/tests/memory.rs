@@ -8,6 +8,8 @@ mod installation;
 #[path = "support/writes.rs"]
 mod writes;
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -50,7 +52,7 @@ async fn use_tenant(ports: Ports, tenant: TenantId) {
     }
     for _ in 0..3 {
         let mut chain = ports.contexts.chain(&tenant, &Address::Scope(main.clone())).await.unwrap();
-        let current = chain.pop().unwrap();
+        let current = Arc::unwrap_or_clone(chain.pop().unwrap());
         ports.contexts.chain(&tenant, &Address::Id(current.id.clone())).await.unwrap();
         let list = ContextList::Matching { search: Box::default(), after: None };
         let query = ContextQuery { list, live_at: SystemClock.now(), limit: 10 };

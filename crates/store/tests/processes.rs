@@ -174,7 +174,7 @@ fn tenant(id: &str) -> TenantId {
 
 async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
     let chain = ports.contexts.chain(tenant, &Address::Scope(Scope::global())).await?;
-    Ok(chain.into_iter().next().unwrap())
+    Ok(Arc::unwrap_or_clone(chain.into_iter().next().unwrap()))
 }
 
 /// Creates a context: a project, or one outside the tree.

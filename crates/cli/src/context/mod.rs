@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use context_domain::access::{Access, Caller, Permission, Principal};
 use context_domain::context::Context;
-use context_domain::resolve::Explain;
+use context_domain::error::Error;
+use context_domain::resolve::{Explain, Resolved};
 use context_domain::service::Service;
 use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
@@ -38,18 +39,30 @@ pub(crate) async fn run(
             output.data(&context.to_json(), || describe(&context))?;
         }
         ContextCommand::Resolve(args) => {
-            let resolved = service.resolve(&caller(&args)?, &address(&args)?, Explain::No).await?;
-            output.data(&resolved.to_json(), || format!("{:#}", resolved.resolved_context))?;
+            let (resolved, _) = service.resolve(&caller(&args)?, &address(&args)?, Explain::No).await?;
+            let shown = shown(&resolved)?;
+            output.data(&shown, || {
+                shown.get("resolved_context").map_or_else(String::new, |document| format!("{document:#}"))
+            })?;
         }
         ContextCommand::Explain(args) => {
-            let resolved = service.resolve(&caller(&args)?, &address(&args)?, Explain::Yes).await?;
-            output.data(&resolved.to_json(), || explain::tables(&resolved))?;
+            let (resolved, _) = service.resolve(&caller(&args)?, &address(&args)?, Explain::Yes).await?;
+            let shown = shown(&resolved)?;
+            output.data(&shown, || explain::tables(&resolved, &shown))?;
         }
         ContextCommand::List(filter) => list::run(service, &filter, &[], output).await?,
         ContextCommand::Search(args) => list::run(service, &args.filter, &args.words, output).await?,
         ContextCommand::Import(args) => return import::run(service, &args, output).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A resolved context as the API shows it.
+fn shown(resolved: &Resolved) -> Result<Value, Failure> {
+    serde_json::from_slice(&resolved.text).map_err(|error| {
+        let detail = format!("a resolved context cannot be read: {error}");
+        Failure::from(Error::Internal { detail })
+    })
 }
 
 fn caller(args: &AddressArgs) -> Result<Caller, Failure> {

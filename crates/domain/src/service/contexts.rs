@@ -1,5 +1,7 @@
 //! Reading contexts: one, lists, and the history of writes.
 
+use std::sync::Arc;
+
 use super::Service;
 use crate::access::{Caller, Permission};
 use crate::change::Change;
@@ -18,7 +20,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`] where nothing live stands at the address, and the store's.
-    pub async fn get(&self, caller: &Caller, address: &Address) -> Result<Context, Error> {
+    pub async fn get(&self, caller: &Caller, address: &Address) -> Result<Arc<Context>, Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
         let mut chain = self.live_chain(tenant, address).await?;
         chain.pop().ok_or_else(|| Error::NotFound(address.clone()))
@@ -59,7 +61,7 @@ impl Service {
         request: &PageRequest,
     ) -> Result<Page<Context>, Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
-        let parent = self.get(caller, &Address::Scope(scope.clone())).await?.id;
+        let parent = self.get(caller, &Address::Scope(scope.clone())).await?.id.clone();
         let list = format!("children of {parent} of {tenant}");
         let after = request.cursor(&list)?;
         let limit = request.limit()?;
@@ -108,7 +110,7 @@ impl Service {
         &self,
         tenant: &TenantId,
         address: &Address,
-    ) -> Result<Vec<Context>, Error> {
+    ) -> Result<Vec<Arc<Context>>, Error> {
         let chain = self.ports.contexts.chain(tenant, address).await?;
         let now = self.clock.now();
         let complete = match address {

@@ -1,5 +1,7 @@
 //! What a caller wants written, and what that means for the context as it was read. No store is asked here.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::write::{Effect, Written};
@@ -63,9 +65,9 @@ pub(super) enum Intent {
 /// A context as it was read for a write: what stands at the address, behind its live ancestors.
 pub(super) struct Read {
     /// The live ancestors that exist, global first.
-    pub(super) ancestors: Vec<Context>,
+    pub(super) ancestors: Vec<Arc<Context>>,
     /// The live context at the address.
-    pub(super) target: Option<Context>,
+    pub(super) target: Option<Arc<Context>>,
     /// The moment of the attempt.
     pub(super) at: Timestamp,
 }
@@ -96,14 +98,14 @@ impl Judge<'_> {
     }
 
     fn create(&self, body: &Map<String, Value>, read: &Read) -> Result<Decision, Error> {
-        match &read.target {
+        match read.target.as_deref() {
             Some(current) if current.version > 0 => Err(Error::AlreadyExists(Box::new(current.clone()))),
-            target => self.write_new(body, target.as_ref(), read),
+            target => self.write_new(body, target, read),
         }
     }
 
     fn put(&self, body: &Map<String, Value>, read: &Read) -> Result<Decision, Error> {
-        let Some(current) = &read.target else {
+        let Some(current) = read.target.as_deref() else {
             return match (self.address, &self.options.condition) {
                 (Some(address @ Address::Id(_)), _) => Err(Error::NotFound(address.clone())),
                 (_, Condition::Unconditional | Condition::Absent) => self.write_new(body, None, read),
@@ -212,7 +214,7 @@ impl Judge<'_> {
     }
 
     fn existing<'r>(&self, read: &'r Read) -> Result<&'r Context, Error> {
-        read.target.as_ref().ok_or_else(|| match self.address {
+        read.target.as_deref().ok_or_else(|| match self.address {
             Some(address) => Error::NotFound(address.clone()),
             None => Error::Internal { detail: "a context without an address was to be changed".to_owned() },
         })
@@ -253,7 +255,7 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
     if current.is_some_and(|current| *current.data() == content.context_data) {
         return Ok(());
     }
-    let links: Vec<_> = read.ancestors.iter().map(Link::of).collect();
+    let links: Vec<_> = read.ancestors.iter().map(|node| Link::of(node)).collect();
     let blocked = newly_blocked(&links, current.map(Context::data), &content.context_data);
     let beyond = blocked.len().saturating_sub(MAX_FAULTS);
     let mut faults: Vec<_> = blocked
@@ -262,7 +264,7 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
         .map(|blocked| {
             let message = format!(
                 "locked by {}",
-                read.ancestors.get(blocked.locked_by).map_or_else(String::new, named)
+                read.ancestors.get(blocked.locked_by).map_or_else(String::new, |node| named(node))
             );
             Fault::new(blocked.pointer, message).under("/context_data")
         })

@@ -5,6 +5,7 @@ mod intent;
 mod keys;
 mod queue;
 mod resolve;
+mod results;
 mod tenants;
 mod upkeep;
 mod write;
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::id::IdSource;
 use crate::ports::{Contexts, Directory, Upkeep};
 use queue::Queues;
+use results::Results;
 
 /// Everything that Context Service does. Each operation takes the caller first and authorizes before it reads.
 pub struct Service {
@@ -27,6 +29,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     queues: Queues,
+    results: Results,
 }
 
 /// A store, seen through its ports.
@@ -43,6 +46,6 @@ pub struct Ports {
 impl Service {
     /// The service over a store.
     pub fn new(ports: Ports, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { ports, clock, ids, queues: Queues::default() }
+        Self { ports, clock, ids, queues: Queues::default(), results: Results::default() }
     }
 }

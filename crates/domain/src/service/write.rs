@@ -1,5 +1,7 @@
 //! The one write path: read, compute, commit; where another write came between, again.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::Service;
@@ -191,7 +193,9 @@ impl Service {
                 _ => Ok(None),
             },
             (Outcome::HasChildren(count), _) => match read.target {
-                Some(current) => Err(Error::HasChildren { count, current: Box::new(current) }),
+                Some(current) => {
+                    Err(Error::HasChildren { count, current: Box::new(Arc::unwrap_or_clone(current)) })
+                }
                 None => Ok(None),
             },
             (Outcome::ParentMissing, _) => match judge.address {

@@ -14,12 +14,16 @@ use super::call::Call;
 use super::conditions::IDEMPOTENCY_REPLAYED;
 use super::problem::Problem;
 
-/// Tells how a resolved context was come by: `miss` where it was merged anew.
+/// Tells how a resolved context was come by.
 pub(crate) const CONTEXT_CACHE: HeaderName = HeaderName::from_static("context-cache");
 
 /// A JSON body; its members are sorted, because the map of a [`Value`] is.
 pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
-    let mut response = (status, Body::from(value.to_string())).into_response();
+    json_text(status, value.to_string())
+}
+
+fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    let mut response = (status, text.into()).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }
@@ -30,12 +34,16 @@ pub(crate) fn page<T>(page: &Page<T>, show: impl Fn(&T) -> Value) -> Response {
     json(StatusCode::OK, &json!({"items": items, "next_page_token": page.next_page_token}))
 }
 
-/// A representation with its entity tag, or 304 where the client has it.
-pub(crate) fn tagged(call: &Call, etag: &str, value: impl FnOnce() -> Value) -> Result<Response, Problem> {
+/// JSON with its entity tag, or 304 where the client has it.
+pub(crate) fn tagged<T: Into<Body>>(
+    call: &Call,
+    etag: &str,
+    text: impl FnOnce() -> T,
+) -> Result<Response, Problem> {
     let response = if call.has(etag)? {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        json(StatusCode::OK, &value())
+        json_text(StatusCode::OK, text())
     };
     let response = with_header(response, ETAG, &format!("\"{etag}\""))?;
     with_header(response, CACHE_CONTROL, "private, no-cache")

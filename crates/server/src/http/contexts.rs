@@ -120,7 +120,7 @@ pub(super) async fn list(service: Arc<Service>, call: Call) -> Result<Response, 
 
 pub(super) async fn get(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
     let context = service.get(&call.in_tenant()?, &call.address()?).await?;
-    answer::tagged(&call, &context.etag().to_string(), || context.to_json())
+    answer::tagged(&call, &context.etag().to_string(), || context.to_json().to_string())
 }
 
 pub(super) async fn put(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
@@ -147,8 +147,7 @@ pub(super) async fn delete(service: Arc<Service>, call: Call) -> Result<Response
 
 pub(super) async fn resolved(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
     let explain = if call.query().flag(&EXPLAIN) { Explain::Yes } else { Explain::No };
-    let resolved = service.resolve(&call.in_tenant()?, &call.address()?, explain).await?;
-    let response = answer::tagged(&call, &resolved.etag(), || resolved.to_json())?;
-    // Nothing is kept yet: every answer is merged anew.
-    answer::with_header(response, answer::CONTEXT_CACHE, "miss")
+    let (resolved, cache) = service.resolve(&call.in_tenant()?, &call.address()?, explain).await?;
+    let response = answer::tagged(&call, &resolved.etag(), || resolved.text.clone())?;
+    answer::with_header(response, answer::CONTEXT_CACHE, cache.as_str())
 }

@@ -262,7 +262,9 @@ fn answers(spec: &'static Spec) -> impl Iterator<Item = (String, Response)> {
         }
         let resolves = |answer: &Answer| matches!(answer, Answer::Ok(Shape::Resolved | Shape::View));
         if resolves(answer) || *answer == Answer::NotModified && spec.answers.iter().any(resolves) {
-            response = response.header("Context-Cache", told("How a resolved context was come by: `miss`."));
+            let text = "How a resolved context was come by: `validated` where it was in memory and the store has just \
+                        shown that nothing it was made of has changed, `miss` where it was merged anew.";
+            response = response.header("Context-Cache", told(text));
         }
         if spec.idempotency == Idempotency::Honoured {
             response =

@@ -92,7 +92,7 @@ pub(crate) struct SlowStore {
 
 #[async_trait]
 impl Contexts for SlowStore {
-    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Context>, Error> {
+    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error> {
         self.contexts.chain(tenant, address).await
     }
 

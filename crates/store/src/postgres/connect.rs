@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 use tokio_postgres::config::{self, Config};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -45,13 +45,28 @@ pub(super) struct Connected {
 /// unanswered; released, it ends by itself, after its client and what that has sent.
 pub(super) struct Driver {
     task: AbortHandle,
+    end: Option<JoinHandle<End>>,
     is_released: bool,
+}
+
+/// How a connection came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Its client needed it no more.
+    Closed,
+    /// The server ended it, or is gone.
+    Lost,
 }
 
 impl Driver {
     /// Ends at once.
     pub(super) fn abort(&self) {
         self.task.abort();
+    }
+
+    /// The end of the task, to be waited for; once.
+    pub(super) fn take_end(&mut self) -> Option<JoinHandle<End>> {
+        self.end.take()
     }
 
     /// Lets the task end by itself.
@@ -353,12 +368,12 @@ where
     T::Stream: Send + 'static,
 {
     let (client, connection) = config.connect_raw(stream, tls).await.map_err(Refusal::Session)?;
-    let task = tokio::spawn(drive(connection)).abort_handle();
-    Ok((client, Driver { task, is_released: false }))
+    let end = tokio::spawn(drive(connection));
+    Ok((client, Driver { task: end.abort_handle(), end: Some(end), is_released: false }))
 }
 
 /// Carries messages between the client and the server until either is gone.
-async fn drive<S, T>(mut connection: Connection<S, T>)
+async fn drive<S, T>(mut connection: Connection<S, T>) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -372,10 +387,11 @@ where
             // Whoever waits for an answer is told too.
             Err(error) => {
                 tracing::debug!(%error, "a connection to PostgreSQL has ended");
-                return;
+                return End::Lost;
             }
         }
     }
+    End::Closed
 }
 
 fn share_of(limit: Duration, count: usize) -> Duration {

@@ -1,5 +1,7 @@
 //! The contexts: reading chains and pages, and the way into a commit.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use context_domain::change::{Change, Idempotency};
 use context_domain::clock::Timestamp;
@@ -8,23 +10,21 @@ use context_domain::error::Error;
 use context_domain::id::ContextId;
 use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Contexts, Outcome};
 use context_domain::tenant::TenantId;
-use context_domain::tree::{Address, Level, NodeKey, Scope};
+use context_domain::tree::{Address, Level, NodeKey};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::Store;
 use super::failure::Failure;
+use super::memory::Remembered;
 use super::rows::{self, Moment};
 use super::statement::Param;
 use super::statements;
 
 #[async_trait]
 impl Contexts for Store {
-    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Context>, Error> {
-        let chain = match address {
-            Address::Id(id) => self.chain_by_id(tenant, id).await,
-            Address::Scope(scope) => self.chain_by_scope(tenant, scope).await,
-        };
+    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error> {
+        let chain = self.chain_at(tenant, address).await;
         self.answered(tenant, chain).await
     }
 
@@ -76,32 +76,42 @@ impl Store {
         rows.first().map(|row| rows::context(row, tenant)).transpose()
     }
 
-    /// The nodes there are on the way to a scope, from the top without a gap, expired ones too.
-    pub(super) async fn chain_by_scope(
+    /// The addressed context behind its ancestors, global first, expired ones too: by scope the nodes there are, from the
+    /// top without a gap; by id all or nothing.
+    pub(super) async fn chain_at(
         &self,
         tenant: &TenantId,
-        scope: &Scope,
-    ) -> Result<Vec<Context>, Failure> {
-        let keys: Vec<_> = scope.keys().iter().map(NodeKey::as_str).collect();
-        let params: [Param<'_>; 2] = [(&tenant.as_str(), Type::TEXT), (&keys, Type::TEXT_ARRAY)];
-        let rows = self.read(tenant, statements::CHAIN_BY_SCOPE, &params).await?;
-        if rows.is_empty() {
-            return Err(Failure::damaged("its global node is missing"));
+        address: &Address,
+    ) -> Result<Vec<Arc<Context>>, Failure> {
+        let losses = self.pool.losses();
+        self.memory.forget_before(losses);
+        let known = self.memory.chain(tenant, address);
+        let stamps: Vec<&str> = known.iter().map(|known| known.stamp.as_ref()).collect();
+        let stamps: Param<'_> = (&stamps, Type::TEXT_ARRAY);
+        let rows = match address {
+            Address::Scope(scope) => {
+                let keys: Vec<_> = scope.keys().iter().map(NodeKey::as_str).collect();
+                let params: [Param<'_>; 3] =
+                    [(&tenant.as_str(), Type::TEXT), (&keys, Type::TEXT_ARRAY), stamps];
+                self.read(tenant, statements::CHAIN_BY_SCOPE, &params).await?
+            }
+            Address::Id(id) => {
+                let params: [Param<'_>; 3] =
+                    [(&tenant.as_str(), Type::TEXT), (&id.as_str(), Type::TEXT), stamps];
+                self.read(tenant, statements::CHAIN_BY_ID, &params).await?
+            }
+        };
+        let mut new = Vec::new();
+        let links = rows.iter().map(|row| chain_link(row, tenant, &known, &mut new));
+        let chain: Vec<_> = links.collect::<Result<_, _>>()?;
+        check_top(address, &chain)?;
+        if self.pool.losses() == losses {
+            self.memory.keep(&new);
+            if let Address::Scope(scope) = address {
+                self.memory.keep_places(scope, &chain, &new);
+            }
         }
-        contexts(&rows, tenant)
-    }
-
-    async fn chain_by_id(&self, tenant: &TenantId, id: &ContextId) -> Result<Vec<Context>, Failure> {
-        let params: [Param<'_>; 2] = [(&tenant.as_str(), Type::TEXT), (&id.as_str(), Type::TEXT)];
-        let chain = contexts(&self.read(tenant, statements::CHAIN_BY_ID, &params).await?, tenant)?;
-        if chain.len() > Level::ALL.len() {
-            return Err(Failure::damaged(format!("more nodes stand above {id} than there are levels")));
-        }
-        let top = chain.first().and_then(|top| top.place.as_ref());
-        match top.and_then(|place| place.parent_id.as_ref()) {
-            Some(parent) => Err(Failure::damaged(format!("{parent} is missing, which stands above {id}"))),
-            None => Ok(chain),
-        }
+        Ok(chain)
     }
 
     async fn children(
@@ -120,6 +130,39 @@ impl Store {
             (&limit, Type::INT8),
         ];
         contexts(&self.read(tenant, statements::CHILDREN, &params).await?, tenant)
+    }
+}
+
+/// The context in a row of a chain: read from it, or remembered where the row holds only a known stamp.
+fn chain_link(
+    row: &Row,
+    tenant: &TenantId,
+    known: &[Remembered],
+    new: &mut Vec<Remembered>,
+) -> Result<Arc<Context>, Failure> {
+    let stamp: &str = rows::column(row, rows::CONTEXT_COLUMNS, "stamp", || "a chain".to_owned())?;
+    if let Some(known) = known.iter().find(|known| *known.stamp == *stamp) {
+        return Ok(Arc::clone(&known.context));
+    }
+    let context = Arc::new(rows::context(row, tenant)?);
+    new.push(Remembered::new(stamp, Arc::clone(&context)));
+    Ok(context)
+}
+
+/// A chain that does not begin at its top is damaged.
+fn check_top(address: &Address, chain: &[Arc<Context>]) -> Result<(), Failure> {
+    let id = match address {
+        Address::Scope(_) if chain.is_empty() => return Err(Failure::damaged("its global node is missing")),
+        Address::Scope(_) => return Ok(()),
+        Address::Id(id) => id,
+    };
+    if chain.len() > Level::ALL.len() {
+        return Err(Failure::damaged(format!("more nodes stand above {id} than there are levels")));
+    }
+    let top = chain.first().and_then(|top| top.place.as_ref());
+    match top.and_then(|place| place.parent_id.as_ref()) {
+        Some(parent) => Err(Failure::damaged(format!("{parent} is missing, which stands above {id}"))),
+        None => Ok(()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Making nodes: at once where all above it are there, else from the top down.
 
+use std::sync::Arc;
+
 use context_domain::change::Operation;
 use context_domain::context::Context;
 use context_domain::id::ContextId;
 use context_domain::ports::Outcome;
-use context_domain::tree::{Level, NodeKey, Scope};
+use context_domain::tree::{Address, Level, NodeKey, Scope};
 use tokio_postgres::types::Type;
 
 use super::commit::{Attempt, NewRow, Writing, placed};
@@ -42,8 +44,8 @@ impl Writing<'_> {
         operation: Operation,
     ) -> Result<Attempt, Failure> {
         let Some((key, above)) = scope.keys().split_last() else {
-            let global = self.store.chain_by_scope(self.tenant, scope).await?.pop();
-            return Ok(Attempt::conflict(global));
+            let global = self.store.chain_at(self.tenant, &Address::Scope(scope.clone())).await?.pop();
+            return Ok(Attempt::conflict(global.map(Arc::unwrap_or_clone)));
         };
         let above: Vec<_> = above.iter().map(NodeKey::as_str).collect();
         let (entry, row) = (self.entry(operation), NewRow::of(context)?);

@@ -17,6 +17,7 @@ mod delete;
 mod directory;
 mod failure;
 mod keys;
+mod memory;
 mod names;
 mod parameters;
 mod pool;
@@ -49,6 +50,7 @@ use crate::StoreOptions;
 use clock::DatabaseClock;
 use completeness::Fault;
 use failure::Failure;
+use memory::Memory;
 use pool::{Access, Pool};
 use statement::Param;
 
@@ -65,6 +67,7 @@ pub(crate) struct Store {
     pool: Arc<Pool>,
     /// The same database as its owner sees it.
     owner: Option<Pool>,
+    memory: Memory,
     /// The tenants whose calls have failed because their area is damaged.
     suspects: Mutex<BTreeSet<TenantId>>,
 }
@@ -78,7 +81,8 @@ impl Store {
         let mode = options.connection_mode;
         let owner = options.admin.as_ref().map(|admin| Pool::new(admin.clone(), mode, MAX_OWNER_CONNECTIONS));
         let pool = Arc::new(Pool::new(url.clone(), mode, options.max_connections));
-        let store = Self { pool: Arc::clone(&pool), owner, suspects: Mutex::default() };
+        let memory = Memory::default();
+        let store = Self { pool: Arc::clone(&pool), owner, memory, suspects: Mutex::default() };
         store.control_schema_is_usable().await?;
         let clock = DatabaseClock::open(pool).await.map_err(Failure::in_store)?;
         Ok((store, Arc::new(clock)))

@@ -12,10 +12,12 @@ use std::time::Duration;
 use context_domain::tenant::TenantId;
 use tokio::sync::{AcquireError, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
 
+use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Row;
 
+use super::connect::End;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::session::{ConnectionMode, Mode, Session};
@@ -68,6 +70,7 @@ pub(super) struct Pool {
     writes: Semaphore,
     shares: Shares,
     state: Arc<Mutex<State>>,
+    losses: Arc<AtomicU64>,
 }
 
 /// What is known of all connections.
@@ -114,7 +117,13 @@ impl Pool {
             writes: Semaphore::new(count.saturating_sub(1).max(1)),
             shares: Shares::new(count, MAX_PIPELINED),
             state: Arc::new(Mutex::new(State { weights: vec![0; count], mode: None })),
+            losses: Arc::default(),
         }
+    }
+
+    /// How many connections the server has ended, or lost by ending itself.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
     }
 
     /// Another pool on the same way, for work that is not to be done on these connections. What this one has told of the way
@@ -305,7 +314,10 @@ impl Pool {
     }
 
     async fn open(&self) -> Result<Connection, Failure> {
-        let session = Session::connect(&self.url, self.mode).await?;
+        let mut session = Session::connect(&self.url, self.mode).await?;
+        if let Some(end) = session.take_end() {
+            self.watch(end);
+        }
         let mode = session.mode();
         let before = self.state().mode.replace(mode);
         if before != Some(mode) {
@@ -317,6 +329,15 @@ impl Pool {
             );
         }
         Connection::new(session).await
+    }
+
+    fn watch(&self, end: JoinHandle<End>) {
+        let losses = Arc::clone(&self.losses);
+        drop(tokio::spawn(async move {
+            if end.await.is_ok_and(|end| end == End::Lost) {
+                losses.fetch_add(1, Ordering::Release);
+            }
+        }));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

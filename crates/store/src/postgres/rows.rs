@@ -105,6 +105,9 @@ pub(super) fn limit(items: usize) -> i64 {
     i64::try_from(items).unwrap_or(i64::MAX)
 }
 
+/// How many columns a context has; what else a row holds stands behind them.
+pub(super) const CONTEXT_COLUMNS: usize = 16;
+
 /// The context in a row of [`context_columns`](super::statements).
 pub(super) fn context(row: &Row, tenant: &TenantId) -> Result<Context, Failure> {
     let id = id(row, 0)?;

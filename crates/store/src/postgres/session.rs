@@ -1,10 +1,11 @@
 //! One connection to PostgreSQL, and what is known of the way to it.
 
 use context_domain::error::Error;
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use super::cancel::Canceller;
-use super::connect::{Connected, Driver, connect};
+use super::connect::{Connected, Driver, End, connect};
 use super::failure::Failure;
 use super::url::PostgresUrl;
 
@@ -77,6 +78,11 @@ impl Session {
     /// Asks the server to end the statement that it is at.
     pub(super) async fn cancel(&self) {
         self.canceller.cancel().await;
+    }
+
+    /// Its end, to be waited for; once.
+    pub(super) fn take_end(&mut self) -> Option<JoinHandle<End>> {
+        self.driver.take_end()
     }
 
     /// Closes it at once, whatever is unanswered.

@@ -1,5 +1,7 @@
 //! The contexts: reading chains and pages, and the way into a commit.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use context_domain::change::{Change, Idempotency};
 use context_domain::clock::Timestamp;
@@ -17,13 +19,13 @@ use super::{Store, changes, commit, search};
 
 #[async_trait]
 impl Contexts for Store {
-    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Context>, Error> {
+    async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error> {
         let (id, address) = (tenant.clone(), address.clone());
         let chain = move |connection: &Connection| match &address {
             Address::Id(context) => chain_by_id(connection, &id, context),
             Address::Scope(scope) => chain_by_scope(connection, &id, scope),
         };
-        self.read(tenant, chain).await
+        Ok(self.read(tenant, chain).await?.into_iter().map(Arc::new).collect())
     }
 
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error> {

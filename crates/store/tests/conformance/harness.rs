@@ -140,11 +140,13 @@ impl World {
     // Reads.
 
     pub(crate) async fn chain(&self, keys: &[&str]) -> Vec<Context> {
-        self.ports.contexts.chain(&self.tenant, &Address::Scope(scope(keys))).await.unwrap()
+        let chain = self.ports.contexts.chain(&self.tenant, &Address::Scope(scope(keys))).await.unwrap();
+        chain.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     pub(crate) async fn chain_of(&self, id: &ContextId) -> Vec<Context> {
-        self.ports.contexts.chain(&self.tenant, &Address::Id(id.clone())).await.unwrap()
+        let chain = self.ports.contexts.chain(&self.tenant, &Address::Id(id.clone())).await.unwrap();
+        chain.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     pub(crate) async fn global(&self) -> Context {

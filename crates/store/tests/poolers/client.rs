@@ -126,7 +126,10 @@ impl Client {
         let ports = self.places[place].clone();
         let judged = |contexts: &[Context], count: usize| judge(contexts, count, PLACES[place], tenant);
         let [upper, lower] = documents();
-        let chain = async |scope| ports.contexts.chain(tenant, &Address::Scope(scope)).await;
+        let chain = async |scope| {
+            let chain = ports.contexts.chain(tenant, &Address::Scope(scope)).await?;
+            Ok::<Vec<_>, Error>(chain.into_iter().map(Arc::unwrap_or_clone).collect())
+        };
         let page = async |list| {
             let query = ContextQuery { list, live_at: SystemClock.now(), limit: 10 };
             ports.contexts.page(tenant, &query).await

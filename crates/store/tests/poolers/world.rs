@@ -1,5 +1,7 @@
 //! Two servers with the same tenants behind one `PgBouncer`, and processes that ask for their contexts.
 
+use std::sync::Arc;
+
 use std::env;
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -158,7 +160,7 @@ impl World {
 async fn write_documents(ports: &Ports, place: &str, tenant: &TenantId) {
     let data = data_of(place, tenant);
     let global = ports.contexts.chain(tenant, &Address::Scope(Scope::global())).await.unwrap().remove(0);
-    let mut written = Context { version: global.version + 1, ..global.clone() };
+    let mut written = Context { version: global.version + 1, ..Arc::unwrap_or_clone(Arc::clone(&global)) };
     written.content.context_data = data.clone();
     let op = Op::Put { context: Box::new(written), scope: None, operation: Operation::Update };
     let mut commits = vec![commit(Expect::Version(global.etag()), op)];

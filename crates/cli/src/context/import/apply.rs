@@ -63,7 +63,7 @@ pub(super) async fn apply(service: &Service, caller: &Caller, plan: Plan, args: 
             Err(wrong) => Outcome::Refused(wrong),
             Ok(Step::Nothing) => Outcome::Unchanged,
             Ok(Step::Write(_)) if stopped => Outcome::HeldBack,
-            Ok(Step::Write(body)) => match write(service, caller, &scope, existing.as_ref(), body).await {
+            Ok(Step::Write(body)) => match write(service, caller, &scope, existing.as_deref(), body).await {
                 Ok(etag) => {
                     done.push(Done { item: items.len(), scope: scope.clone(), etag, before: existing });
                     wrote

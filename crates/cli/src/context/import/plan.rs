@@ -20,7 +20,7 @@ pub(super) struct Planned {
     pub(super) scope: Scope,
     pub(super) files: Files,
     /// What was there; none where nothing was, or nobody had written yet.
-    pub(super) existing: Option<Context>,
+    pub(super) existing: Option<Arc<Context>>,
     pub(super) step: Result<Step, Vec<Wrong>>,
 }
 
@@ -66,14 +66,14 @@ impl Tree<'_> {
         };
         let existing = self.read(&scope).await?;
         let above = self.above(&scope).await?;
-        let body = body(existing.as_ref(), wanted);
+        let body = body(existing.as_deref(), wanted);
         let wrong = |faults: Vec<Fault>| faults.into_iter().map(|fault| files.wrong(fault)).collect();
         let checked = Content::from_json(&body, Some(scope.level()))
-            .and_then(|content| check_locks(&above, existing.as_ref(), &content).map(|()| content));
+            .and_then(|content| check_locks(&above, existing.as_deref(), &content).map(|()| content));
         let step = match checked {
             Err(faults) => Err(wrong(faults)),
             Ok(content) => {
-                let written = existing.as_ref().filter(|context| context.version > 0);
+                let written = existing.as_deref().filter(|context| context.version > 0);
                 let same = written.is_some_and(|context| context.content == content);
                 self.nodes.insert(scope.clone(), Some(Arc::new(content)));
                 Ok(if same { Step::Nothing } else { Step::Write(body) })
@@ -89,7 +89,7 @@ impl Tree<'_> {
         while let Some(parent) = at {
             let content = match self.nodes.get(&parent) {
                 Some(content) => content.clone(),
-                None => self.read(&parent).await?.map(|context| Arc::new(context.content)),
+                None => self.read(&parent).await?.map(|context| Arc::new(context.content.clone())),
             };
             above.extend(content);
             at = parent.parent();
@@ -98,7 +98,7 @@ impl Tree<'_> {
         Ok(above)
     }
 
-    async fn read(&mut self, scope: &Scope) -> Result<Option<Context>, Error> {
+    async fn read(&mut self, scope: &Scope) -> Result<Option<Arc<Context>>, Error> {
         let found = match self.service.get(self.caller, &Address::Scope(scope.clone())).await {
             Ok(context) => Some(context),
             Err(Error::NotFound(_)) => {

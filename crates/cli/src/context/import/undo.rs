@@ -1,5 +1,7 @@
 //! Putting back what an import wrote, after a write of it was refused.
 
+use std::sync::Arc;
+
 use context_domain::access::Caller;
 use context_domain::context::{Context, Etag};
 use context_domain::error::Error;
@@ -17,7 +19,7 @@ pub(super) struct Done {
     /// The version that it made.
     pub(super) etag: Etag,
     /// What was there before.
-    pub(super) before: Option<Context>,
+    pub(super) before: Option<Arc<Context>>,
 }
 
 /// Puts back what was there before, where nobody wrote over it since, and tells each item what became of it.

@@ -44,6 +44,31 @@ fn the_serving_role_suffices_for_everything_but_tenants() {
 }
 
 #[test]
+fn a_resolved_answer_from_memory_is_validated_and_never_stale() {
+    let database = Database::served("default");
+    let (served, other) = (database.serve(SERVER, &[]), database.serve(SERVER, &[]));
+    let tree = "/v1/tenants/default/tree";
+    let task = format!("{tree}/web/main/42");
+    served.put(&task, &json!({"context_data": {"n": 1}}));
+    let resolved = format!("{task}?view=resolved");
+    for status in ["miss", "validated", "validated"] {
+        let answer = served.get(&resolved);
+        assert!(answer.head.contains(&format!("context-cache: {status}")), "{}", answer.head);
+        assert_eq!(answer.body["resolved_context"], json!({"n": 1}));
+    }
+    // What another server writes is seen by the next request.
+    for n in 2..20 {
+        let patch = [("Content-Type", "application/merge-patch+json")];
+        assert_eq!(other.patch(tree, &patch, &json!({"context_data": {"of all": n}})).status, 200);
+        let answer = served.get(&resolved);
+        assert!(answer.head.contains("context-cache: miss"), "{}", answer.head);
+        assert_eq!(answer.body["resolved_context"], json!({"n": 1, "of all": n}));
+        assert_eq!(served.get(&resolved).body, answer.body);
+    }
+    assert!(served.get(&format!("{resolved}&explain=true")).head.contains("context-cache: miss"));
+}
+
+#[test]
 fn making_tenants_needs_the_owner_and_says_so() {
     let database = Database::served("default");
     let served = database.serve(SERVER, &[]);

@@ -145,32 +145,56 @@ macro_rules! live_way {
     };
 }
 
+/// What tells the row `c` from any other that ever was, or will be: see `memory`.
+macro_rules! stamp {
+    () => {
+        "c.id || '@' || c.version || '/' || c.xmin::text || '/' || (SELECT pg_postmaster_start_time())::text"
+    };
+}
+
+/// The rows of `chain`, in `$order`: each with its stamp and, if that is not among `$3`, its columns. The subquery is one
+/// of its own (`OFFSET 0`), so that a row which is known is not even looked for.
+macro_rules! unknown_of_chain {
+    ($order:literal) => {
+        concat!(
+            " SELECT body.*, chain.stamp FROM chain LEFT JOIN LATERAL (SELECT ",
+            context_columns!(),
+            " FROM {schema}.contexts AS c WHERE ",
+            ours!("c"),
+            " AND c.id = chain.id AND chain.stamp <> ALL ($3::text[]) OFFSET 0) AS body ON true ORDER BY ",
+            $order
+        )
+    };
+}
+
 /// The chain of the node at the keys `$2`, global first, as far as there are nodes.
 pub(super) const CHAIN_BY_SCOPE: &str = concat!(
-    "WITH RECURSIVE chain AS (SELECT ",
-    context_columns!(),
-    ", 0 AS depth FROM {schema}.contexts AS c WHERE ",
+    "WITH RECURSIVE chain AS (SELECT c.id, ",
+    stamp!(),
+    " AS stamp, 0 AS depth FROM {schema}.contexts AS c WHERE ",
     ours!("c"),
-    " AND c.context_level = 'global' UNION ALL SELECT below.*, chain.depth + 1 FROM chain CROSS JOIN LATERAL (SELECT ",
-    context_columns!(),
-    " FROM {schema}.contexts AS c WHERE ",
+    " AND c.context_level = 'global' UNION ALL SELECT below.id, below.stamp, chain.depth + 1 \
+     FROM chain CROSS JOIN LATERAL (SELECT c.id, ",
+    stamp!(),
+    " AS stamp FROM {schema}.contexts AS c WHERE ",
     ours!("c"),
-    " AND c.parent_id = chain.id AND c.node_key = ($2::text[])[chain.depth + 1] LIMIT 1) AS below) \
-     SELECT * FROM chain ORDER BY depth"
+    " AND c.parent_id = chain.id AND c.node_key = ($2::text[])[chain.depth + 1] LIMIT 1) AS below)",
+    unknown_of_chain!("chain.depth")
 );
 
 /// The chain of the context `$2`, global first. It goes one step further than there are levels.
 pub(super) const CHAIN_BY_ID: &str = concat!(
-    "WITH RECURSIVE chain AS (SELECT ",
-    context_columns!(),
-    ", 0 AS distance FROM {schema}.contexts AS c WHERE ",
+    "WITH RECURSIVE chain AS (SELECT c.id, c.parent_id, ",
+    stamp!(),
+    " AS stamp, 0 AS distance FROM {schema}.contexts AS c WHERE ",
     ours!("c"),
-    " AND c.id = $2 UNION ALL SELECT above.*, chain.distance + 1 FROM chain CROSS JOIN LATERAL (SELECT ",
-    context_columns!(),
-    " FROM {schema}.contexts AS c WHERE ",
+    " AND c.id = $2 UNION ALL SELECT above.id, above.parent_id, above.stamp, chain.distance + 1 \
+     FROM chain CROSS JOIN LATERAL (SELECT c.id, c.parent_id, ",
+    stamp!(),
+    " AS stamp FROM {schema}.contexts AS c WHERE ",
     ours!("c"),
-    " AND c.id = chain.parent_id LIMIT 1) AS above WHERE chain.distance < 4) \
-     SELECT * FROM chain ORDER BY distance DESC"
+    " AND c.id = chain.parent_id LIMIT 1) AS above WHERE chain.distance < 4)",
+    unknown_of_chain!("chain.distance DESC")
 );
 
 /// The context `$3`, if it is live.

@@ -1,5 +1,6 @@
 //! What only the inside of the crate can see of its connections, on a real server.
 
+mod chain_reads;
 mod clock;
 mod failure;
 mod faults;

@@ -126,7 +126,7 @@ async fn prepare(client: &Client, tenant: &TenantId) {
 }
 
 /// Makes the tenant's tables, which nobody counts unasked.
-async fn make_empty(client: &Client, tenant: &TenantId) {
+pub(super) async fn make_empty(client: &Client, tenant: &TenantId) {
     let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet");
     let function = fs::read_to_string(fleet.join("functions/update_updated_at_column.sql")).unwrap();
     client.batch_execute(&function).await.unwrap();
