@@ -11,6 +11,7 @@ DECLARE
     begun timestamptz := clock_timestamp();
     workers text := current_setting('max_parallel_maintenance_workers');
     is_new boolean := true;
+    global_nodes integer;
 BEGIN
     BEGIN
         EXECUTE format('CREATE SCHEMA %I', schema_name);
@@ -37,6 +38,11 @@ BEGIN
             SELECT FROM %1$I.contexts AS found WHERE found.context_level = 'global' AND found.tenant_id = $2
         ))
         $global$, schema_name) USING complete_tenant.global_id, complete_tenant.tenant_id, is_new;
+    GET DIAGNOSTICS global_nodes = ROW_COUNT;
+    IF is_new AND global_nodes = 0 THEN
+        RAISE EXCEPTION 'there is no tenant %', quote_nullable(complete_tenant.tenant_id)
+            USING ERRCODE = 'no_data_found', HINT = 'create_tenant_schema makes one.';
+    END IF;
 
     PERFORM public.grant_tenant(complete_tenant.tenant_id);
 

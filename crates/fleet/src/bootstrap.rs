@@ -73,7 +73,7 @@ impl Fleet {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Report, Error> {
         let serving = self.serving_roles(plan).await?;
-        let found = self.look(&plan.tenants, &serving).await?;
+        let found = self.look(&plan.tenants, &serving, &[]).await?;
         self.refuse_strangers(&found)?;
         let mut report = Report::default();
         if found.control.is_empty() && found.tenants.is_empty() {
@@ -90,7 +90,7 @@ impl Fleet {
         if report.made.len() >= MASS {
             self.analyze_catalogs().await?;
         }
-        let after = self.look(&plan.tenants, &serving).await?.findings();
+        let after = self.look(&plan.tenants, &serving, &report.made).await?.findings();
         report.settle(&found, after, refused);
         Ok(report)
     }

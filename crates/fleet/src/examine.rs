@@ -21,7 +21,7 @@ impl Fleet {
     /// # Errors
     /// [`Error::Unavailable`] where the database does not answer.
     pub async fn examine(&self, tenants: &[TenantId]) -> Result<Vec<Finding>, Error> {
-        let found = self.look(tenants, &[]).await?;
+        let found = self.look(tenants, &[], &[]).await?;
         Ok(found.findings())
     }
 
@@ -31,11 +31,17 @@ impl Fleet {
     /// [`Error::Unavailable`] where the database does not answer, or has no such role.
     pub async fn examine_for(&self, plan: &Plan) -> Result<Vec<Finding>, Error> {
         let serving = self.serving_roles(plan).await?;
-        Ok(self.look(&plan.tenants, &serving).await?.findings())
+        Ok(self.look(&plan.tenants, &serving, &[]).await?.findings())
     }
 
-    /// Looks at the installation and at the listed tenants, as they should be for `roles` and for the recorded ones.
-    pub(crate) async fn look(&self, tenants: &[TenantId], roles: &[String]) -> Result<Found, Error> {
+    /// Looks at the installation and at the listed tenants, as they should be for `roles` and for the recorded ones. Those
+    /// that were `made` just now are not asked for their global nodes: the function that makes a tenant fails without.
+    pub(crate) async fn look(
+        &self,
+        tenants: &[TenantId],
+        roles: &[String],
+        made: &[TenantId],
+    ) -> Result<Found, Error> {
         let found = look(self.client(), tenants, roles).await;
         let mut found = found.map_err(|error| self.place().failed("examine the installation", error))?;
         let hidden: BTreeSet<&TenantId> = found
@@ -43,6 +49,7 @@ impl Fleet {
             .iter()
             .filter(|finding| hides_nodes(finding))
             .filter_map(|finding| finding.tenant.as_ref())
+            .chain(made)
             .collect();
         let readable: Vec<TenantId> =
             tenants.iter().filter(|tenant| !hidden.contains(tenant)).cloned().collect();

@@ -49,6 +49,15 @@ async fn who_may_act_for_the_owner_makes_what_the_owner_owns() {
 }
 
 #[tokio::test]
+async fn what_is_no_tenant_gets_no_schema() {
+    let database = Database::with("none", &["default"]).await;
+    let complete = "SELECT public.complete_tenant('ghost', 'ctx_01970000-0000-7000-8000-000000000001')";
+    let (code, message) = refused(database.owner().await.batch_execute(complete).await);
+    assert_eq!((code.as_str(), message.as_str()), ("P0002", "there is no tenant 'ghost'"));
+    assert_eq!(database.text("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_ghost'").await, "0");
+}
+
+#[tokio::test]
 async fn making_a_complete_tenant_again_takes_no_lock_on_its_tables() {
     let database = Database::with("again", &["default"]).await;
     let mut writer = database.owner().await;
