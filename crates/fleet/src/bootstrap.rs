@@ -50,6 +50,8 @@ pub struct Report {
 const MAX_DEFAULT_WORKERS: usize = 8;
 /// New tenants after which the catalogs are analyzed: until then the planner takes them for as small as they were.
 const MASS: usize = 50;
+/// Findings that a refusal names before it only counts them: one edited file is found in each tenant.
+const MAX_NAMED: usize = 5;
 /// The key of the lock that two who change the control schema take in turns, for their transaction.
 const CONTROL_LOCK: i64 = 0x0063_7478_6374_726c;
 
@@ -144,8 +146,12 @@ impl Fleet {
             }
             _ => "it is not this service's: rename it, or name a database that is the service's own",
         };
-        let all: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        Err(self.place().refused(&format!("{}: {advice}; nothing was changed", all.join("; "))))
+        let named: Vec<String> = refusals.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+        let more = match refusals.len().saturating_sub(named.len()) {
+            0 => String::new(),
+            more => format!("; and {more} findings more of that kind"),
+        };
+        Err(self.place().refused(&format!("{}{more}: {advice}; nothing was changed", named.join("; "))))
     }
 
     /// Makes or mends the control schema, the functions and the serving roles' rights on them, in one transaction; again

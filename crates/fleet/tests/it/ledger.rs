@@ -75,6 +75,15 @@ async fn an_edited_migration_is_refused_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_a_few_and_counts_the_rest() {
+    let database = Database::with("many", &["default", "other"]).await;
+    database.run("UPDATE public.migration_history SET checksum = 'other' WHERE tenant IS NOT NULL").await;
+    let refusal = database.refusal(&["default"]).await;
+    let named = refusal.matches("the schema was made by another text").count();
+    assert!(named == 5 && refusal.contains("; and 5 findings more of that kind: "), "{refusal}");
+}
+
+#[tokio::test]
 async fn a_newer_revision_is_refused() {
     for (purpose, tenant, who) in
         [("newer", "'default'", "tenant default: the schema"), ("newest", "NULL", "the control schema")]
