@@ -74,7 +74,7 @@ pub const MAX_KEY_NAME_CHARS: usize = 100;
 /// How exactly the last use of a key is known, in microseconds: a minute.
 pub const KEY_USE_RESOLUTION_MICROS: i64 = 60 * 1_000_000;
 
-/// Octets of the documents that a store keeps in memory, parsed; what was not read for longest goes first.
+/// Octets of the documents that a store keeps in memory, parsed; what is seldom read goes first.
 pub const MAX_DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
 /// Octets of the resolved documents that are kept in memory, as text.
 pub const MAX_RESULTS_BYTES: u64 = 32 * 1024 * 1024;
