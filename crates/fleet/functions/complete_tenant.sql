@@ -1,5 +1,6 @@
 -- Gives the schema of a tenant that is in the directory all that it lacks. {expected}, {migrations}, {ledger} and {revision}
--- are filled in from the files when the function is installed, so that no other text makes a tenant's tables.
+-- are filled in from the files when the function is installed, so that no other text makes a tenant's tables. All of it is one
+-- EXECUTE, because a function's own statements are planned anew after each CREATE SCHEMA, here or in another session.
 CREATE OR REPLACE FUNCTION public.complete_tenant(tenant_id text, global_id text) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -8,54 +9,50 @@ SET lock_timeout = '3s'
 AS $function$
 DECLARE
     schema_name text := 'tenant_' || complete_tenant.tenant_id;
-    begun timestamptz := clock_timestamp();
-    workers text := current_setting('max_parallel_maintenance_workers');
+    at_revision integer;
     is_new boolean := true;
-    global_nodes integer;
 BEGIN
+    SELECT revision INTO at_revision FROM public.tenants WHERE id = complete_tenant.tenant_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no tenant %', quote_nullable(complete_tenant.tenant_id)
+            USING ERRCODE = 'no_data_found', HINT = 'create_tenant_schema makes one.';
+    END IF;
     BEGIN
         EXECUTE format('CREATE SCHEMA %I', schema_name);
     EXCEPTION WHEN duplicate_schema OR unique_violation THEN
         -- It is there, or somebody else made it at the same moment, and may hold anything.
         is_new := false;
     END;
-    IF is_new THEN
-        -- How many processes are to build an index is not worth asking where a table is empty.
-        SET LOCAL max_parallel_maintenance_workers = 0;
+
+    EXECUTE format(CASE WHEN is_new THEN $text$
+-- How many processes are to build an index is not worth asking where a table is empty.
+SET LOCAL max_parallel_maintenance_workers = 0;
 {expected}
-        EXECUTE format('SET LOCAL max_parallel_maintenance_workers = %L', workers);
-    ELSE
+SET LOCAL max_parallel_maintenance_workers = %4$L;
+$text$ ELSE $text$
 {migrations}
+$text$ END || $text$
+INSERT INTO %1$I.contexts
+    (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
+SELECT %3$L, '{}', 'global', id, created_at, created_at, 0, 'global', '{}' FROM public.tenants WHERE id = %2$L
+ON CONFLICT (tenant_id) WHERE context_level = 'global' DO NOTHING;
+
+SELECT public.grant_tenant(%2$L);
+
+INSERT INTO public.migration_history
+    (tenant, schema, revision, migration_name, checksum, status, started, finished, by)
+SELECT %2$L, %1$L, known.revision, known.name, known.checksum, 'applied', now(), clock_timestamp(), current_user
+FROM (VALUES {ledger}) AS known (revision, name, checksum)
+WHERE NOT EXISTS (
+    SELECT FROM public.migration_history AS done
+    WHERE done.tenant = %2$L AND done.revision = known.revision AND done.status = 'applied'
+);
+COMMENT ON SCHEMA %1$I IS 'context-service: tenant revision {revision}';
+$text$, schema_name, complete_tenant.tenant_id, complete_tenant.global_id,
+        current_setting('max_parallel_maintenance_workers'));
+
+    IF at_revision <> {revision} THEN
+        UPDATE public.tenants SET revision = {revision} WHERE id = complete_tenant.tenant_id;
     END IF;
-
-    EXECUTE format(
-        $global$
-        INSERT INTO %1$I.contexts
-            (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
-        SELECT $1, '{}', 'global', id, created_at, created_at, 0, 'global', '{}'
-        FROM public.tenants
-        WHERE id = $2 AND ($3 OR NOT EXISTS (
-            SELECT FROM %1$I.contexts AS found WHERE found.context_level = 'global' AND found.tenant_id = $2
-        ))
-        $global$, schema_name) USING complete_tenant.global_id, complete_tenant.tenant_id, is_new;
-    GET DIAGNOSTICS global_nodes = ROW_COUNT;
-    IF is_new AND global_nodes = 0 THEN
-        RAISE EXCEPTION 'there is no tenant %', quote_nullable(complete_tenant.tenant_id)
-            USING ERRCODE = 'no_data_found', HINT = 'create_tenant_schema makes one.';
-    END IF;
-
-    PERFORM public.grant_tenant(complete_tenant.tenant_id);
-
-    INSERT INTO public.migration_history
-        (tenant, schema, revision, migration_name, checksum, status, started, finished, by)
-    SELECT complete_tenant.tenant_id, schema_name, known.revision, known.name, known.checksum, 'applied',
-           begun, clock_timestamp(), current_user
-    FROM (VALUES {ledger}) AS known (revision, name, checksum)
-    WHERE NOT EXISTS (
-        SELECT FROM public.migration_history AS done
-        WHERE done.tenant = complete_tenant.tenant_id AND done.revision = known.revision AND done.status = 'applied'
-    );
-    UPDATE public.tenants SET revision = {revision} WHERE id = complete_tenant.tenant_id AND revision <> {revision};
-    EXECUTE format('COMMENT ON SCHEMA %I IS %L', schema_name, 'context-service: tenant revision {revision}');
 END
 $function$;

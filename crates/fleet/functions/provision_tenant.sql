@@ -13,7 +13,7 @@ DECLARE
     owner name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'public.tenants'::regclass);
     is_new boolean;
     at_revision boolean;
-    complete boolean := false;
+    is_complete boolean := false;
 BEGIN
     IF provision_tenant.tenant_id ~ '^[a-z0-9][a-z0-9_-]{0,47}$' IS NOT TRUE THEN
         RAISE EXCEPTION '% is not a tenant id: 1 to 48 of a-z, 0-9, ''_'' and ''-'', beginning with a letter or a digit',
@@ -29,8 +29,8 @@ BEGIN
         PERFORM set_config('role', owner, true);
     END IF;
 
-    INSERT INTO public.tenants (id, generation, created_at)
-    VALUES (provision_tenant.tenant_id, provision_tenant.generation, provision_tenant.created_at)
+    INSERT INTO public.tenants (id, generation, created_at, revision)
+    VALUES (provision_tenant.tenant_id, provision_tenant.generation, provision_tenant.created_at, {revision})
     ON CONFLICT (id) DO NOTHING;
     is_new := FOUND;
     -- The row's lock makes two who make the same tenant wait for each other. A new row is locked already.
@@ -41,17 +41,16 @@ BEGIN
             RAISE EXCEPTION 'the tenant % was dropped at the same moment: try again', provision_tenant.tenant_id
                 USING ERRCODE = 'serialization_failure';
         END IF;
+        IF at_revision
+            AND to_regclass(format('%I.contexts', schema_name)) IS NOT NULL
+            AND to_regclass(format('%I.context_changes', schema_name)) IS NOT NULL
+            AND to_regclass(format('%I.context_inheritance_cache', schema_name)) IS NOT NULL
+        THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I.contexts WHERE context_level = ''global'')', schema_name)
+                INTO is_complete;
+        END IF;
     END IF;
-
-    IF at_revision
-        AND to_regclass(format('%I.contexts', schema_name)) IS NOT NULL
-        AND to_regclass(format('%I.context_changes', schema_name)) IS NOT NULL
-        AND to_regclass(format('%I.context_inheritance_cache', schema_name)) IS NOT NULL
-    THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I.contexts WHERE context_level = ''global'')', schema_name)
-            INTO complete;
-    END IF;
-    IF NOT complete THEN
+    IF NOT is_complete THEN
         PERFORM public.complete_tenant(provision_tenant.tenant_id, provision_tenant.global_id);
     END IF;
     PERFORM set_config('role', caller, true);

@@ -254,11 +254,12 @@ impl Report {
     /// Tells what was mended from what was lost and what is wrong still.
     fn settle(&mut self, found: &Found, after: Vec<Finding>, refused: Vec<Finding>) {
         let of_control = found.control.iter().filter(|_| !found.is_absent);
+        let (still, made): (BTreeSet<_>, BTreeSet<_>) = (after.iter().collect(), self.made.iter().collect());
         for finding in of_control.chain(&found.tenants) {
-            if after.contains(finding) {
+            if still.contains(finding) {
                 continue;
             }
-            let is_new = self.made.iter().any(|made| Some(made) == finding.tenant.as_ref());
+            let is_new = finding.tenant.as_ref().is_some_and(|tenant| made.contains(tenant));
             if jobs::is_loss(finding, found) {
                 self.lost.push(jobs::as_loss(finding));
             } else if !is_new {

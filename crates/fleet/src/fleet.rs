@@ -1,7 +1,7 @@
 //! The way to a PostgreSQL installation, as the role that owns it.
 
 use context_domain::error::Error;
-use context_store::postgres::{ConnectionMode, PostgresUrl, Session, identifier};
+use context_store::postgres::{ConnectionMode, Mode, PostgresUrl, Session, identifier};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -30,6 +30,7 @@ impl Fleet {
     pub async fn connect(url: &PostgresUrl, mode: ConnectionMode) -> Result<Self, Error> {
         let session = Session::open(url, mode).await?;
         let mut place = Place::of(url);
+        without_machine_code(&session).await.map_err(|error| place.failed("set up the connection", error))?;
         let facts = Facts::read(session.client(), &place).await?;
         place.user = facts.user;
         place.database = facts.database;
@@ -88,6 +89,16 @@ impl Fleet {
         }
         self.reach.place.act_as(&owner);
         Ok(())
+    }
+}
+
+/// Has the server make no machine code for what is asked: in catalogs that nobody has counted it takes the looking for
+/// longer work than making the code is. Behind a pooler, where the next statement may meet another server process, nothing
+/// is set.
+async fn without_machine_code(session: &Session) -> Result<(), tokio_postgres::Error> {
+    match session.mode() {
+        Mode::Direct => session.client().batch_execute("SET jit = off").await,
+        Mode::Pooled => Ok(()),
     }
 }
 

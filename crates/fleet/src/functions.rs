@@ -76,8 +76,8 @@ impl Function {
     /// The statement that makes it, over one of the same name and arguments.
     pub(crate) fn statement(&self) -> String {
         self.text
-            .replace("{expected}\n", &migrations::expected_as_statement())
-            .replace("{migrations}\n", &migrations::as_statements())
+            .replace("{expected}\n", &migrations::expected_as_format())
+            .replace("{migrations}\n", &migrations::as_formats())
             .replace("{ledger}", &migrations::as_rows())
             .replace("{revision}", &TENANT_REVISION.to_string())
     }

@@ -1,5 +1,6 @@
 //! What is to be done to one tenant, in one transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use context_domain::error::Error;
@@ -64,22 +65,26 @@ impl Call {
 
 /// What is to be done to whom. A tenant that is whole is not among them.
 pub(crate) fn of(listed: &[TenantId], found: &Found) -> Vec<(TenantId, Job)> {
-    let mut jobs: Vec<(TenantId, Job)> = Vec::new();
-    let others = found.tenants.iter().filter_map(|finding| finding.tenant.as_ref());
+    let mut by_tenant: BTreeMap<&TenantId, Vec<&Finding>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for finding in found.tenants.iter().filter(|finding| !is_changed(finding)) {
+        let Some(tenant) = &finding.tenant else { continue };
+        by_tenant.entry(tenant).or_default().push(finding);
+        others.push(tenant);
+    }
+    let mut jobs = Vec::new();
     for tenant in listed.iter().chain(others) {
-        let is_its = |finding: &&Finding| finding.tenant.as_ref() == Some(tenant);
-        let its = || found.tenants.iter().filter(is_its).filter(|finding| !is_changed(finding));
-        if its().next().is_none() || jobs.iter().any(|(other, _)| other == tenant) {
-            continue;
-        }
-        let call = if its().any(|finding| finding.object == DIRECTORY_ROW) {
+        // Each is taken once.
+        let Some(its) = by_tenant.remove(tenant) else { continue };
+        let call = if its.iter().any(|finding| finding.object == DIRECTORY_ROW) {
             Call::Provision
-        } else if its().all(|finding| matches!(finding.kind, Kind::NotGranted { .. } | Kind::Open)) {
+        } else if its.iter().all(|finding| matches!(finding.kind, Kind::NotGranted { .. } | Kind::Open)) {
             Call::Grant
         } else {
             Call::Complete
         };
-        jobs.push((tenant.clone(), Job::Mend { first: its().filter_map(removal).collect(), call }));
+        let first = its.into_iter().filter_map(removal).collect();
+        jobs.push((tenant.clone(), Job::Mend { first, call }));
     }
     jobs
 }
@@ -166,18 +171,21 @@ async fn attempt_once(
 ) -> Result<bool, Failure> {
     let transaction = session.client_mut().transaction().await?;
     let client = transaction.client();
-    let call = match job {
-        Job::Mend { first, call } => {
-            client.batch_execute(&format!("{} {first}", place.prelude)).await?;
-            *call
-        }
+    let (before, call) = match job {
+        Job::Mend { first, call } => (format!("{} {first}", place.prelude), *call),
         Job::Recreate(tables) => {
             client.batch_execute(&place.prelude).await?;
             recreate(client, tenant, tables).await?;
-            Call::Provision
+            (String::new(), Call::Provision)
         }
     };
-    let row = client.query_typed_opt(call.sql(), &[(&tenant.as_str(), Type::TEXT)]).await?;
+    let parameters = [(&tenant.as_str() as _, Type::TEXT)];
+    // Both are sent before the first is answered, whose failure is the cause of the second's.
+    let ((), row) = tokio::try_join!(
+        biased;
+        client.batch_execute(&before),
+        client.query_typed_opt(call.sql(), &parameters)
+    )?;
     transaction.commit().await?;
     let is_new = match (call, row) {
         (Call::Provision, Some(row)) => row.try_get(0)?,

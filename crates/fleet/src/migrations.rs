@@ -59,19 +59,18 @@ pub(crate) const TENANT: &[Migration] = &[
 /// What all of the tenant's migrations make together. A new tenant is made from it.
 const EXPECTED: &str = include_str!("../schema/tenant.sql");
 
-/// What makes a new tenant's tables, as a statement of a function with the variables `schema_name` and `tenant_id`.
-pub(crate) fn expected_as_statement() -> String {
-    as_statement(EXPECTED)
+/// What makes a new tenant's tables, as a format of the schema and the tenant's id.
+pub(crate) fn expected_as_format() -> String {
+    as_format(EXPECTED)
 }
 
-/// The tenant's migrations as statements of such a function.
-pub(crate) fn as_statements() -> String {
-    TENANT.iter().map(|migration| as_statement(migration.up)).collect()
+/// The tenant's migrations, one after the other, as such a format.
+pub(crate) fn as_formats() -> String {
+    TENANT.iter().map(|migration| as_format(migration.up)).collect()
 }
 
-fn as_statement(text: &str) -> String {
-    let text = text.replace('%', "%%").replace("{schema}", "%1$I").replace("{tenant}", "%2$L");
-    format!("        EXECUTE format($tables$\n{text}$tables$, schema_name, tenant_id);\n")
+fn as_format(text: &str) -> String {
+    text.replace('%', "%%").replace("{schema}", "%1$I").replace("{tenant}", "%2$L")
 }
 
 /// The tenant's migrations as rows of `(revision, name, checksum)`.
@@ -98,7 +97,7 @@ mod tests {
     #[test]
     fn each_text_can_stand_in_a_function() {
         for text in TENANT.iter().map(|migration| migration.up).chain([EXPECTED]) {
-            assert!(!text.contains("$tables$") && !text.contains("$function$"), "{text}");
+            assert!(!text.contains("$text$") && !text.contains("$function$"), "{text}");
             assert!(text.contains("{schema}") && text.ends_with('\n'), "{text}");
         }
     }

@@ -183,7 +183,8 @@ pub(super) fn table_names() -> Vec<&'static str> {
 }
 
 /// For each schema and table: whether they are there, the table's columns with their types, and the names of its indexes
-/// that work, constraints, triggers that fire, and rules; what else it is; and whether everybody may use the schema.
+/// that work, constraints, triggers that fire, and rules; what else it is; and whether everybody may use the schema. Of a
+/// schema that is not there, one row says so.
 /// Subqueries for single values keep the planner to the catalogs' own indexes.
 pub(super) const CATALOG: &str = "
     SELECT named.schema, named.relation, named.schema_oid IS NOT NULL, named.oid IS NOT NULL,
@@ -211,7 +212,9 @@ pub(super) const CATALOG: &str = "
             SELECT s.name AS schema,
                 (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = s.name::name) AS schema_oid
             FROM unnest($1::text[]) AS s (name) OFFSET 0
-        ) AS spaces CROSS JOIN unnest($2::text[]) AS tables (relation) OFFSET 0
+        ) AS spaces CROSS JOIN unnest($2::text[]) AS tables (relation)
+        WHERE spaces.schema_oid IS NOT NULL OR tables.relation = ($2::text[])[1]
+        OFFSET 0
     ) AS named";
 
 /// What the rows of [`CATALOG`] say is wrong.
