@@ -284,3 +284,35 @@ async fn a_lost_connection_empties_the_memory() {
     }
     assert_eq!((same(&before, &after), &before), (0, &after));
 }
+
+#[tokio::test]
+async fn a_read_over_the_loss_of_a_connection_is_made_without_the_memory() {
+    let world = World::new(ConnectionMode::Direct).await;
+    // Several connections, of which one will wait and the others will be lost.
+    tokio::join!(
+        world.chain(TWO, TASK),
+        world.chain(TWO, TASK),
+        world.chain(ONE, TASK),
+        world.chain(ONE, TASK)
+    );
+    let before = world.chain(ONE, TASK).await;
+    let mut locker = world.psql().await;
+    let locking = locker.transaction().await.unwrap();
+    locking.batch_execute("LOCK TABLE \"tenant_tenant-0\".contexts").await.unwrap();
+    let psql = world.psql().await;
+    let lose = async {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)";
+        while !psql.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let idle = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle'";
+        assert!(!psql.query(idle, &[]).await.unwrap().is_empty(), "no connection was idle");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        locking.rollback().await.unwrap();
+    };
+    let read = world.chain(ONE, TASK);
+    let limit = Duration::from_secs(30);
+    let (after, ()) = tokio::time::timeout(limit, async { tokio::join!(read, lose) }).await.unwrap();
+    assert_eq!((same(&before, &after), &before), (0, &after));
+}

@@ -86,6 +86,26 @@ impl Store {
         let losses = self.pool.losses();
         self.memory.forget_before(losses);
         let known = self.memory.chain(tenant, address);
+        let (chain, new) = self.chain_beside(tenant, address, &known).await?;
+        if self.pool.losses() != losses {
+            // What was known may be told by stamps that a server which failed meanwhile has given to other rows.
+            let (chain, _) = self.chain_beside(tenant, address, &[]).await?;
+            return Ok(chain);
+        }
+        self.memory.keep(&new);
+        if let Address::Scope(scope) = address {
+            self.memory.keep_places(scope, &chain, &new);
+        }
+        Ok(chain)
+    }
+
+    /// The same, where these rows are `known`; and of its rows those that are not.
+    async fn chain_beside(
+        &self,
+        tenant: &TenantId,
+        address: &Address,
+        known: &[Remembered],
+    ) -> Result<(Vec<Arc<Context>>, Vec<Remembered>), Failure> {
         let stamps: Vec<&str> = known.iter().map(|known| known.stamp.as_ref()).collect();
         let stamps: Param<'_> = (&stamps, Type::TEXT_ARRAY);
         let rows = match address {
@@ -102,16 +122,10 @@ impl Store {
             }
         };
         let mut new = Vec::new();
-        let links = rows.iter().map(|row| chain_link(row, tenant, &known, &mut new));
+        let links = rows.iter().map(|row| chain_link(row, tenant, known, &mut new));
         let chain: Vec<_> = links.collect::<Result<_, _>>()?;
         check_top(address, &chain)?;
-        if self.pool.losses() == losses {
-            self.memory.keep(&new);
-            if let Address::Scope(scope) = address {
-                self.memory.keep_places(scope, &chain, &new);
-            }
-        }
-        Ok(chain)
+        Ok((chain, new))
     }
 
     async fn children(

@@ -7,7 +7,7 @@
 //! and leave its version. The start of the server is there because transactions are numbered anew after a recovery to an
 //! earlier point, and after a standby was promoted that lacked the last of them. A server whose process failed goes on
 //! under its old start, and may have lost what was not on disk yet (`synchronous_commit = off`): a lost connection
-//! empties the memory.
+//! empties the memory, and a read that was under way is made again without it.
 
 use std::mem::size_of;
 use std::sync::Arc;
