@@ -11,6 +11,7 @@ DECLARE
     schema_name text := 'tenant_' || complete_tenant.tenant_id;
     at_revision integer;
     is_new boolean := true;
+    global_nodes bigint;
 BEGIN
     SELECT revision INTO at_revision FROM public.tenants WHERE id = complete_tenant.tenant_id;
     IF NOT FOUND THEN
@@ -32,11 +33,6 @@ SET LOCAL max_parallel_maintenance_workers = %4$L;
 $text$ ELSE $text$
 {migrations}
 $text$ END || $text$
-INSERT INTO %1$I.contexts
-    (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
-SELECT %3$L, '{}', 'global', id, created_at, created_at, 0, 'global', '{}' FROM public.tenants WHERE id = %2$L
-ON CONFLICT (tenant_id) WHERE context_level = 'global' DO NOTHING;
-
 SELECT public.grant_tenant(%2$L);
 
 INSERT INTO public.migration_history
@@ -48,8 +44,24 @@ WHERE NOT EXISTS (
     WHERE done.tenant = %2$L AND done.revision = known.revision AND done.status = 'applied'
 );
 COMMENT ON SCHEMA %1$I IS 'context-service: tenant revision {revision}';
+
+-- The last: its rows are counted.
+INSERT INTO %1$I.contexts
+    (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
+SELECT %3$L, '{}', 'global', id, created_at, created_at, 0, 'global', '{}' FROM public.tenants WHERE id = %2$L
+ON CONFLICT (tenant_id) WHERE context_level = 'global' DO NOTHING;
 $text$, schema_name, complete_tenant.tenant_id, complete_tenant.global_id,
         current_setting('max_parallel_maintenance_workers'));
+    GET DIAGNOSTICS global_nodes = ROW_COUNT;
+    IF global_nodes = 0 THEN
+        EXECUTE format('SELECT count(*) FROM %I.contexts WHERE context_level = ''global''', schema_name)
+            INTO global_nodes;
+        IF global_nodes = 0 THEN
+            RAISE EXCEPTION 'the tenant % has no global node, and its table takes none', complete_tenant.tenant_id
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                      HINT = format('A trigger on %I.contexts may keep it out.', schema_name);
+        END IF;
+    END IF;
 
     IF at_revision <> {revision} THEN
         UPDATE public.tenants SET revision = {revision} WHERE id = complete_tenant.tenant_id;

@@ -58,6 +58,22 @@ async fn what_is_no_tenant_gets_no_schema() {
 }
 
 #[tokio::test]
+async fn a_tenant_whose_table_takes_no_global_node_is_not_told_as_made() {
+    let database = Database::with("swallowed", &["default"]).await;
+    let swallow = "DELETE FROM tenant_default.contexts;
+        CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER swallow BEFORE INSERT ON tenant_default.contexts FOR EACH ROW EXECUTE FUNCTION public.swallow()";
+    database.run(swallow).await;
+    let make = "SELECT public.create_tenant_schema('default')";
+    let (code, message) = refused(database.owner().await.batch_execute(make).await);
+    let says = "the tenant default has no global node, and its table takes none";
+    assert_eq!((code.as_str(), message.as_str()), ("55000", says));
+    database.run("DROP TRIGGER swallow ON tenant_default.contexts").await;
+    database.run(make).await;
+    assert_eq!(database.examine(&["default"]).await, []);
+}
+
+#[tokio::test]
 async fn making_a_complete_tenant_again_takes_no_lock_on_its_tables() {
     let database = Database::with("again", &["default"]).await;
     let mut writer = database.owner().await;
