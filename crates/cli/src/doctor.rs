@@ -37,7 +37,7 @@ pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode
     let json = json!({
         "facts": facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>(),
         "checks": health.checks.iter().map(check_json).collect::<Vec<_>>(),
-        "well": health.is_well(),
+        "healthy": health.is_healthy(),
     });
     output.data(&json, || {
         let mut about = table(["what", "is"]);
@@ -46,11 +46,11 @@ pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode
         }
         let mut checks = table(["check", "finding"]);
         for check in &health.checks {
-            checks.add_row([check.name.as_str(), check.problem.as_deref().unwrap_or("well")]);
+            checks.add_row([check.name.as_str(), check.problem.as_deref().unwrap_or("healthy")]);
         }
         format!("{about}\n{checks}")
     })?;
-    Ok(if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+    Ok(if health.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
 }
 
 /// How many keys there are, and how many of them let somebody in.
@@ -70,9 +70,9 @@ fn facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
         ("store", options.url.to_string()),
         (
             "document",
-            format!("at most {} octets, {} deep", limits::MAX_DOCUMENT_BYTES, limits::MAX_DOCUMENT_DEPTH),
+            format!("at most {} bytes, {} deep", limits::MAX_DOCUMENT_BYTES, limits::MAX_DOCUMENT_DEPTH),
         ),
-        ("request body", format!("at most {} octets", limits::MAX_BODY_BYTES)),
+        ("request body", format!("at most {} bytes", limits::MAX_BODY_BYTES)),
         ("tags", format!("at most {} of {} characters", limits::MAX_TAGS, limits::MAX_TAG_CHARS)),
         ("page", format!("at most {} items", limits::MAX_PAGE_LIMIT)),
         (

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use context_domain::access::Access;
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::key::ApiKey;
 use context_domain::page::PageRequest;
 use context_domain::service::{KeyRequest, NewKey, Service};
-use context_domain::tenant::TenantId;
 use serde_json::{Value, json};
 
 use crate::args::{KeyCommand, KeyScope};

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use context_domain::id::TenantId;
 use context_domain::page::PageRequest;
 use context_domain::service::Service;
-use context_domain::tenant::{Tenant, TenantId};
+use context_domain::tenant::Tenant;
 use serde_json::{Value, json};
 
 use crate::args::TenantCommand;

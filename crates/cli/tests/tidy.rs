@@ -117,7 +117,7 @@ fn exceptions_carry_reasons_and_nothing_is_left_undone() {
 fn every_test_runs() {
     let ignored = offenders(|_, text| {
         let line = line_that_ignores(text.parse().unwrap())?;
-        Some(format!("line {line} ignores a test: mend it, make it faster, or remove it"))
+        Some(format!("line {line} ignores a test: repair it, make it faster, or remove it"))
     });
     assert_eq!(ignored, Vec::<String>::new());
 }

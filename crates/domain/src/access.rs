@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
-use crate::tenant::TenantId;
+use crate::id::TenantId;
 
 /// An authenticated identity.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -142,7 +142,7 @@ pub struct RequestHash(String);
 impl RequestHash {
     /// The hash of a request's parts (method, path, conditions, body). Lengths are hashed too, so that parts cannot
     /// run into each other.
-    pub fn of(parts: &[&[u8]]) -> Self {
+    pub fn from_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update((part.len() as u64).to_be_bytes());

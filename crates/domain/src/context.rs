@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::content::Content;
-use crate::id::ContextId;
-use crate::tenant::TenantId;
+use crate::id::{ContextId, TenantId};
 use crate::tree::{NodeKey, Place};
 
 /// One context as it is stored.

@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::id::{KeyId, NoRandomness, TenantId};
 use crate::json::ReadError;
-use crate::key::KeyId;
 use crate::limits::MAX_WRITE_ATTEMPTS;
-use crate::tenant::TenantId;
 use crate::tree::{Address, Scope};
 
 /// What went wrong. `Display` is a sentence for the caller; it never prints its source, which is for the log.
@@ -139,8 +138,8 @@ pub enum Error {
     )]
     OutcomeUnknown(#[source] Source),
     /// One tenant's area is damaged; others work.
-    #[error("the tenant {tenant} is unwell: {detail}")]
-    TenantUnwell {
+    #[error("the tenant {tenant} is unhealthy: {detail}")]
+    TenantUnhealthy {
         /// The tenant's id.
         tenant: TenantId,
         /// What is wrong with it.
@@ -186,7 +185,7 @@ impl Error {
             Self::Contended => "contended",
             Self::Unavailable { .. } => "store_unavailable",
             Self::OutcomeUnknown(_) => "outcome_unknown",
-            Self::TenantUnwell { .. } => "tenant_unwell",
+            Self::TenantUnhealthy { .. } => "tenant_unhealthy",
             Self::Internal { .. } => "internal",
         }
     }
@@ -218,7 +217,7 @@ impl Error {
             Self::Contended
                 | Self::Unavailable { .. }
                 | Self::OutcomeUnknown(_)
-                | Self::TenantUnwell { .. }
+                | Self::TenantUnhealthy { .. }
                 | Self::Internal { .. }
         )
     }
@@ -246,6 +245,12 @@ impl From<ReadError> for Error {
             ReadError::Syntax { line, column, message } => Self::Syntax { line, column, message },
             ReadError::Rule(fault) => Self::Invalid(vec![fault]),
         }
+    }
+}
+
+impl From<NoRandomness> for Error {
+    fn from(error: NoRandomness) -> Self {
+        Self::Internal { detail: error.to_string() }
     }
 }
 

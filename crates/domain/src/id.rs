@@ -1,4 +1,4 @@
-//! Ids, made by an injected source so that tests are deterministic.
+//! Ids and secrets, made by an injected source so that tests are deterministic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::error::Error;
-use crate::key::SECRET_BYTES;
+use crate::limits::MAX_TENANT_ID_BYTES;
 
 /// The id of a context: `ctx_` and a lower-case hyphenated UUID. Ids made later sort later (UUID version 7, RFC 9562).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +50,89 @@ impl Serialize for ContextId {
     }
 }
 
+/// The id of a tenant: `^[a-z0-9][a-z0-9_-]{0,47}$`. Nothing is folded, trimmed or cut, so that one id is one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let well_formed = text.bytes().next().is_some_and(plain)
+            && text.bytes().all(|byte| plain(byte) || byte == b'_' || byte == b'-')
+            && text.len() <= MAX_TENANT_ID_BYTES;
+        if !well_formed {
+            return Err(format!(
+                "'{}' is not a tenant id: 1 to {MAX_TENANT_ID_BYTES} of a-z, 0-9, '_' and '-', \
+                 beginning with a letter or a digit",
+                text.escape_debug()
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Serialize for TenantId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// The id of a key: 32 hexadecimal digits. It is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// The id that holds `uuid`.
+    pub fn new(uuid: Uuid) -> Self {
+        Self(uuid.simple().to_string())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Uuid::try_parse(text).ok().map(Self::new).filter(|id| id.0 == text);
+        id.ok_or_else(|| {
+            format!("'{}' is not the id of a key: it has 32 hexadecimal digits", text.escape_debug())
+        })
+    }
+}
+
+/// Bytes of a key's secret.
+pub const SECRET_BYTES: usize = 32;
+
+/// The machine gave no random bytes; the text says why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the machine gave no random bytes: {0}")]
+pub struct NoRandomness(pub String);
+
 /// Makes ids.
 pub trait IdSource: Send + Sync {
     /// A UUID that was never given out before, of version 7.
@@ -59,8 +141,8 @@ pub trait IdSource: Send + Sync {
     /// 256 random bits that nobody can guess.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the machine has no randomness to give.
-    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error>;
+    /// [`NoRandomness`]
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], NoRandomness>;
 }
 
 /// Ids from this machine's clock and randomness.
@@ -73,10 +155,9 @@ impl IdSource for RandomIds {
         Uuid::now_v7()
     }
 
-    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error> {
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], NoRandomness> {
         let mut secret = [0; SECRET_BYTES];
-        getrandom::fill(&mut secret)
-            .map_err(|error| Error::Internal { detail: format!("no randomness is to be had: {error}") })?;
+        getrandom::fill(&mut secret).map_err(|error| NoRandomness(error.to_string()))?;
         Ok(secret)
     }
 }
@@ -93,6 +174,19 @@ mod tests {
         let bare = id.as_str().trim_start_matches(PREFIX);
         for text in ["", "ctx_", "ctx_1", upper.as_str(), &format!("{id} "), bare] {
             assert!(text.parse::<ContextId>().is_err(), "{text} was taken");
+        }
+    }
+
+    #[test]
+    fn a_tenants_id_is_exact_or_refused() {
+        let longest = "a".repeat(48);
+        for text in ["default", "my-tenant", "my_tenant", "0", longest.as_str()] {
+            assert_eq!(text.parse::<TenantId>().unwrap().as_str(), text);
+        }
+        let long = "a".repeat(49);
+        for text in ["", "A", "-a", "_a", "a b", "a\"", "a.b", "a/b", "ａ", "a\n", " a", long.as_str(), "é"]
+        {
+            assert!(text.parse::<TenantId>().is_err(), "{text:?} was taken");
         }
     }
 }

@@ -205,7 +205,7 @@ fn within_limits(value: &Value, members: &Map<String, Value>) -> Result<(), Vec<
     let bytes = compact_len(value);
     if bytes > MAX_INHERITANCE_BYTES {
         let rule =
-            format!("inheritance has {bytes} octets of compact JSON; {MAX_INHERITANCE_BYTES} are the limit.");
+            format!("inheritance has {bytes} bytes of compact JSON; {MAX_INHERITANCE_BYTES} are the limit.");
         return Err(vec![Fault::new("", rule)]);
     }
     let listed = ["unset", "locked"].into_iter().filter_map(|name| members.get(name)?.as_array());

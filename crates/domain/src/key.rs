@@ -1,6 +1,5 @@
 //! API keys: what a program shows to be let in.
 
-use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine;
@@ -8,44 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 
 use crate::access::{Access, Principal};
 use crate::clock::Timestamp;
+use crate::id::{KeyId, SECRET_BYTES};
 use crate::limits::MAX_KEY_NAME_CHARS;
-
-/// The id of a key: 32 hexadecimal digits. It is no secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId(String);
-
-impl KeyId {
-    /// The id that holds `uuid`.
-    pub fn new(uuid: Uuid) -> Self {
-        Self(uuid.simple().to_string())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for KeyId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = Uuid::try_parse(text).ok().map(Self::new).filter(|id| id.0 == text);
-        id.ok_or_else(|| {
-            format!("'{}' is not the id of a key: it has 32 hexadecimal digits", text.escape_debug())
-        })
-    }
-}
 
 /// A key as it is kept: whoever reads the store learns no secret from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,9 +83,6 @@ pub struct Token {
     secret: [u8; SECRET_BYTES],
 }
 
-/// Octets of a key's secret.
-pub const SECRET_BYTES: usize = 32;
-
 const PREFIX: &str = "cs_";
 
 impl Token {
@@ -182,6 +145,8 @@ impl Eq for SecretHash {}
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

@@ -1,24 +1,24 @@
 //! Every limit of the product, by name.
 
-/// Octets of one document's compact JSON, numbers counted as plain decimals (PostgreSQL's JSONB prints exponents
-/// in full, so `1e300` costs 301 octets there).
+/// Bytes of one document's compact JSON, numbers counted as plain decimals (PostgreSQL's JSONB prints exponents
+/// in full, so `1e300` costs 301 bytes there).
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 /// Containers on the deepest path of a document, the root counted as 1.
 pub const MAX_DOCUMENT_DEPTH: usize = 64;
-/// Octets of the pointers to all leaves of a document together: what an explanation of it may name. Long names around
+/// Bytes of the pointers to all leaves of a document together: what an explanation of it may name. Long names around
 /// many leaves are repeated for each, so that a small document could ask for gigabytes.
 pub const MAX_POINTERS_BYTES: usize = 16 * 1024 * 1024;
 /// Containers that may stand around a document in a request: a JSON patch is an array of operations with a value.
 pub const MAX_ENVELOPE_DEPTH: usize = 4;
-/// Octets of a request's body: room for a document written with escapes and white space.
+/// Bytes of a request's body: room for a document written with escapes and white space.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Faults that one answer names; what is wrong beyond them is counted only.
 pub const MAX_FAULTS: usize = 1_000;
 
-/// Octets of a tenant's id.
+/// Bytes of a tenant's id.
 pub const MAX_TENANT_ID_BYTES: usize = 48;
-/// Octets of a node's key.
+/// Bytes of a node's key.
 pub const MAX_NODE_KEY_BYTES: usize = 255;
 /// Characters of a context's type.
 pub const MAX_CONTEXT_TYPE_CHARS: usize = 100;
@@ -33,7 +33,7 @@ pub const MAX_TAGS: usize = 20;
 /// Characters of one tag.
 pub const MAX_TAG_CHARS: usize = 50;
 
-/// Octets of one `inheritance`'s compact JSON.
+/// Bytes of one `inheritance`'s compact JSON.
 pub const MAX_INHERITANCE_BYTES: usize = 64 * 1024;
 /// Pointers in one `inheritance`: `unset`, `strategies` and `locked` counted together, so that a merge's cost stays in
 /// proportion to its documents.
@@ -43,16 +43,16 @@ pub const MAX_POINTER_SEGMENTS: usize = 64;
 
 /// Operations in one JSON patch.
 pub const MAX_PATCH_OPERATIONS: usize = 256;
-/// Octets of an idempotency key.
+/// Bytes of an idempotency key.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long a success is remembered under its idempotency key, in microseconds (24 hours).
 pub const IDEMPOTENCY_WINDOW_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-/// Octets of a request's id, as a client may send it.
+/// Bytes of a request's id, as a client may send it.
 pub const MAX_REQUEST_ID_BYTES: usize = 100;
 
 /// Items on a page where the caller names no number.
 pub const DEFAULT_PAGE_LIMIT: usize = 50;
-/// Octets of documents after which a page ends, though more items were asked for.
+/// Bytes of documents after which a page ends, though more items were asked for.
 pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Items read from the store at a time for a page, so that a page of large ones is never in memory whole.
 pub const PAGE_READ: usize = 25;
@@ -74,7 +74,7 @@ pub const MAX_KEY_NAME_CHARS: usize = 100;
 /// How exactly the last use of a key is known, in microseconds: a minute.
 pub const KEY_USE_RESOLUTION_MICROS: i64 = 60 * 1_000_000;
 
-/// Octets of the documents that a store keeps in memory, parsed; what is seldom read goes first.
+/// Bytes of the documents that a store keeps in memory, parsed; what is seldom read goes first.
 pub const MAX_DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
-/// Octets of the resolved documents that are kept in memory, as text.
+/// Bytes of the resolved documents that are kept in memory, as text.
 pub const MAX_RESULTS_BYTES: u64 = 32 * 1024 * 1024;

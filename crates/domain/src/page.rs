@@ -46,7 +46,7 @@ impl PageRequest {
     /// [`Error::BadParameter`] where the token is not one that this list gave out.
     pub fn cursor(&self, list: &str) -> Result<Option<String>, Error> {
         let Some(token) = &self.token else { return Ok(None) };
-        let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|octets| String::from_utf8(octets).ok());
+        let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let parts = text.as_deref().and_then(|text| text.split_once(' '));
         match parts {
             Some((fingerprint, cursor)) if fingerprint == fingerprint_of(list) => Ok(Some(cursor.to_owned())),
@@ -57,7 +57,7 @@ impl PageRequest {
 
 impl<T> Page<T> {
     /// The page of `list` that was `found`, whose cursors are made of items.
-    pub(crate) fn of(list: &str, found: Gathering<T>, cursor: impl Fn(&T) -> String) -> Self {
+    pub(crate) fn from_gathering(list: &str, found: Gathering<T>, cursor: impl Fn(&T) -> String) -> Self {
         let Gathering { mut items, fit, .. } = found;
         let goes_on = items.len() > fit;
         items.truncate(fit);
@@ -69,7 +69,7 @@ impl<T> Page<T> {
 }
 
 /// A page in the making. It is read [`PAGE_READ`] items at a time, and ends early where the sizes of its items, in
-/// octets, come to [`MAX_PAGE_BYTES`].
+/// bytes, come to [`MAX_PAGE_BYTES`].
 pub(crate) struct Gathering<T> {
     items: Vec<T>,
     /// Items that belong on the page; one more tells that the list goes on.
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_token_continues_its_own_list_only() {
-        let page = Page::of("contexts of a", Gathering::whole(vec![1, 2, 3], 2), i32::to_string);
+        let page = Page::from_gathering("contexts of a", Gathering::whole(vec![1, 2, 3], 2), i32::to_string);
         assert_eq!(page.items, [1, 2]);
         let next = PageRequest { limit: None, token: page.next_page_token };
         assert_eq!(next.cursor("contexts of a").unwrap().as_deref(), Some("2"));
@@ -151,7 +151,10 @@ mod tests {
         for token in ["", "x", "%%%", "Zm9v"] {
             assert!(PageRequest { limit: None, token: Some(token.to_owned()) }.cursor("l").is_err());
         }
-        assert_eq!(Page::of("l", Gathering::whole(vec![1, 2], 2), i32::to_string).next_page_token, None);
+        assert_eq!(
+            Page::from_gathering("l", Gathering::whole(vec![1, 2], 2), i32::to_string).next_page_token,
+            None
+        );
     }
 
     #[test]

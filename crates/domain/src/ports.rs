@@ -8,14 +8,14 @@ use crate::change::{Change, Idempotency, Operation, Record};
 use crate::clock::Timestamp;
 use crate::context::{Context, Etag};
 use crate::error::Error;
-use crate::id::ContextId;
-use crate::key::{ApiKey, KeyId};
+use crate::id::{ContextId, KeyId, TenantId};
+use crate::key::ApiKey;
 use crate::search::Search;
-use crate::tenant::{NewTenant, Tenant, TenantId};
+use crate::tenant::{NewTenant, Tenant};
 use crate::tree::{Address, Scope};
 
 /// The contexts of all tenants. Every call answers [`Error::TenantNotFound`] for a tenant that is not there,
-/// [`Error::TenantUnwell`] for one whose area is damaged, and [`Error::Unavailable`] where the store does not work.
+/// [`Error::TenantUnhealthy`] for one whose area is damaged, and [`Error::Unavailable`] where the store does not work.
 #[async_trait]
 pub trait Contexts: Send + Sync {
     /// The addressed context behind its ancestors, global first, from one snapshot; expired ones too. By scope, the
@@ -64,7 +64,7 @@ pub enum ContextList {
         /// Begin behind this id.
         after: Option<ContextId>,
     },
-    /// The nodes directly below one, by key, in octet order.
+    /// The nodes directly below one, by key, in byte order.
     Children {
         /// The node above.
         parent: ContextId,
@@ -188,7 +188,7 @@ pub trait Directory: Send + Sync {
     async fn get(&self, id: &TenantId) -> Result<Option<Tenant>, Error>;
 
     /// A page of tenants, by id.
-    async fn page(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error>;
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error>;
 
     /// Removes the tenant and everything in it, its keys too; false if there is none.
     async fn remove(&self, id: &TenantId) -> Result<bool, Error>;
@@ -214,7 +214,7 @@ pub trait Directory: Send + Sync {
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Looks at the store and at every tenant, quickly enough for a probe; one entry for each thing looked at. A tenant
-    /// whose calls failed because its area is damaged is unwell, whatever a quick look finds.
+    /// whose calls failed because its area is damaged is unhealthy, whatever a quick look finds.
     async fn checks(&self) -> Vec<Check>;
 
     /// The same, reading everything that is stored.

@@ -58,7 +58,7 @@ pub struct Resolved {
     pub expires_at: Option<Timestamp>,
     /// Where every value came from, if that was asked.
     pub explanation: Option<Explanation>,
-    /// All of this as the API shows it, the merged document within: compact JSON, members sorted by their octets.
+    /// All of this as the API shows it, the merged document within: compact JSON, members sorted by their bytes.
     pub text: Bytes,
 }
 
@@ -80,12 +80,12 @@ impl Resolved {
     ///
     /// # Errors
     /// [`Error::Internal`] where the result cannot be written as JSON.
-    pub fn of(chain: &[Arc<Context>], explain: Explain) -> Result<Option<Self>, Error> {
+    pub fn from_chain(chain: &[Arc<Context>], explain: Explain) -> Result<Option<Self>, Error> {
         let Some(target) = chain.last() else { return Ok(None) };
-        let links: Vec<_> = chain.iter().map(|context| Link::of(context)).collect();
+        let links: Vec<_> = chain.iter().map(|context| Link::from_context(context)).collect();
         let merged = merge(&links);
         let mut resolved = Self {
-            chain: chain.iter().map(|context| ChainLink::of(context)).collect(),
+            chain: chain.iter().map(|context| ChainLink::from_context(context)).collect(),
             resolution_path: resolution_path(chain, target),
             dependencies_hash: dependencies_hash(chain.iter().map(|node| (node.id.as_str(), node.version))),
             expires_at: chain_expiry(chain),
@@ -135,7 +135,7 @@ struct Shown<'a> {
 }
 
 impl ChainLink {
-    fn of(context: &Context) -> Self {
+    fn from_context(context: &Context) -> Self {
         let place = context.place.as_ref();
         Self {
             context_id: context.id.clone(),
@@ -148,7 +148,7 @@ impl ChainLink {
 
 impl<'a> Link<'a> {
     /// What merging needs of a context.
-    pub fn of(context: &'a Context) -> Self {
+    pub fn from_context(context: &'a Context) -> Self {
         Self { data: context.data(), inheritance: context.content.inheritance.as_ref() }
     }
 }

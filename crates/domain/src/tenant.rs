@@ -1,59 +1,15 @@
 //! Tenants: the unit of isolation.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
 use crate::content::Content;
 use crate::context::Context;
-use crate::id::{ContextId, IdSource};
-use crate::limits::MAX_TENANT_ID_BYTES;
+use crate::id::{ContextId, IdSource, TenantId};
 use crate::tree::{Level, Place};
-
-/// The id of a tenant: `^[a-z0-9][a-z0-9_-]{0,47}$`. Nothing is folded, trimmed or cut, so that one id is one tenant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TenantId(String);
-
-impl TenantId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TenantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for TenantId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let well_formed = text.bytes().next().is_some_and(plain)
-            && text.bytes().all(|byte| plain(byte) || byte == b'_' || byte == b'-')
-            && text.len() <= MAX_TENANT_ID_BYTES;
-        if !well_formed {
-            return Err(format!(
-                "'{}' is not a tenant id: 1 to {MAX_TENANT_ID_BYTES} of a-z, 0-9, '_' and '-', \
-                 beginning with a letter or a digit",
-                text.escape_debug()
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl Serialize for TenantId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
 
 /// One life of a tenant: new at each creation, so that what is remembered of a dropped tenant never serves its
 /// successor of the same id.
@@ -115,23 +71,5 @@ impl NewTenant {
             version: 0,
         };
         Self { tenant: Tenant { id, generation: Generation::new(ids.uuid()), created_at }, global }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_exact_or_refused() {
-        let longest = "a".repeat(48);
-        for text in ["default", "my-tenant", "my_tenant", "0", longest.as_str()] {
-            assert_eq!(text.parse::<TenantId>().unwrap().as_str(), text);
-        }
-        let long = "a".repeat(49);
-        for text in ["", "A", "-a", "_a", "a b", "a\"", "a.b", "a/b", "ａ", "a\n", " a", long.as_str(), "é"]
-        {
-            assert!(text.parse::<TenantId>().is_err(), "{text:?} was taken");
-        }
     }
 }

@@ -72,7 +72,7 @@ impl Serialize for Level {
     }
 }
 
-/// The key of a node among its siblings: 1 to 255 octets of UTF-8 without control characters, not `.` or `..`
+/// The key of a node among its siblings: 1 to 255 bytes of UTF-8 without control characters, not `.` or `..`
 /// (which URL libraries take for path segments of their own).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey(String);
@@ -102,7 +102,7 @@ impl FromStr for NodeKey {
             _ => return Ok(Self(text.to_owned())),
         };
         Err(format!(
-            "the key {wrong}: a key is 1 to {MAX_NODE_KEY_BYTES} octets of UTF-8 without control characters, \
+            "the key {wrong}: a key is 1 to {MAX_NODE_KEY_BYTES} bytes of UTF-8 without control characters, \
              not '.' or '..'"
         ))
     }

@@ -5,7 +5,7 @@
 use std::env;
 use std::time::Instant;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_fleet::{Fleet, Plan};
 use context_store::postgres::{ConnectionMode, PostgresUrl};
 

@@ -1,9 +1,9 @@
-//! Bootstrap: makes what an installation lacks, mends what can be mended, and says what cannot.
+//! Bootstrap: makes what an installation lacks, repairs what can be repaired, and says what cannot.
 
 use std::collections::BTreeSet;
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::identifier;
 use tokio_postgres::Client;
 
@@ -37,7 +37,7 @@ pub struct Report {
     /// Tenants that were made.
     pub made: Vec<TenantId>,
     /// What was wrong and is right again.
-    pub mended: Vec<Finding>,
+    pub repaired: Vec<Finding>,
     /// What was there once and was made anew, empty.
     pub lost: Vec<Finding>,
     /// What is wrong still.
@@ -154,7 +154,7 @@ impl Fleet {
         Err(self.place().refused(&format!("{}{more}: {advice}; nothing was changed", named.join("; "))))
     }
 
-    /// Makes or mends the control schema, the functions and the serving roles' rights on them, in one transaction; again
+    /// Makes or repairs the control schema, the functions and the serving roles' rights on them, in one transaction; again
     /// where others were in the way. What people should know of it.
     async fn bootstrap_control(&mut self, serving: &[String]) -> Result<Vec<String>, Error> {
         let place = self.place().clone();
@@ -251,7 +251,7 @@ async fn admit_roles(client: &Client, serving: &[String]) -> Result<Vec<String>,
 }
 
 impl Report {
-    /// Tells what was mended from what was lost and what is wrong still.
+    /// Tells what was repaired from what was lost and what is wrong still.
     fn settle(&mut self, found: &Found, after: Vec<Finding>, refused: Vec<Finding>) {
         let of_control = found.control.iter().filter(|_| !found.is_absent);
         let (still, made): (BTreeSet<_>, BTreeSet<_>) = (after.iter().collect(), self.made.iter().collect());
@@ -263,7 +263,7 @@ impl Report {
             if jobs::is_loss(finding, found) {
                 self.lost.push(jobs::as_loss(finding));
             } else if !is_new {
-                self.mended.push(finding.clone());
+                self.repaired.push(finding.clone());
             }
         }
         self.wrong = refused;

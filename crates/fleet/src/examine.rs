@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio_postgres::Client;
 
 use crate::bootstrap::Plan;
@@ -25,7 +25,7 @@ impl Fleet {
         Ok(found.findings())
     }
 
-    /// What bootstrap would mend for `plan`: what [`Fleet::examine`] finds, and what the plan's serving roles lack.
+    /// What bootstrap would repair for `plan`: what [`Fleet::examine`] finds, and what the plan's serving roles lack.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where the database does not answer, or has no such role.
@@ -58,7 +58,7 @@ impl Fleet {
     }
 }
 
-/// What an examination found, in the parts that mending needs.
+/// What an examination found, in the parts that repairing needs.
 pub(crate) struct Found {
     /// What is wrong with the control schema, the functions and the serving roles' rights on them.
     pub(crate) control: Vec<Finding>,

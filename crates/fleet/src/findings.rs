@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::completeness::IS_OPEN;
 
 /// One thing that is not as it should be.
@@ -26,7 +26,7 @@ pub enum Kind {
     Invalid,
     /// It is not what this version makes.
     Different,
-    /// It was changed by somebody, and is not mended: that could cost what it holds, or what somebody wanted.
+    /// It was changed by somebody, and is not repaired: that could cost what it holds, or what somebody wanted.
     Changed {
         /// What it is now: `is integer, not text`.
         how: String,
@@ -57,7 +57,7 @@ pub enum Kind {
         /// The role.
         role: String,
     },
-    /// The database refused to mend it.
+    /// The database refused to repair it.
     Refused {
         /// What happened.
         why: String,
@@ -101,7 +101,7 @@ impl fmt::Display for Finding {
             }
             Kind::Behind { revision } => write!(f, "{object} is at revision {revision}"),
             Kind::NotGranted { role } => write!(f, "{object} is not granted to the serving role {role}"),
-            Kind::Refused { why } => write!(f, "{object} could not be mended: {why}"),
+            Kind::Refused { why } => write!(f, "{object} could not be repaired: {why}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{Session, TENANT_REVISION, identifier, schema_of};
 use tokio_postgres::types::Type;
 
@@ -26,7 +26,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Give it what it lacks.
-    Mend {
+    Repair {
         /// Takes away what is there and not in force, so that it is made again.
         first: String,
         /// Which function does the work.
@@ -53,7 +53,7 @@ impl Call {
             Self::Provision => {
                 "SELECT public.provision_tenant($1, gen_random_uuid(), now(), 'ctx_' || gen_random_uuid())"
             }
-            // The row's lock makes two who mend the same tenant wait for each other.
+            // The row's lock makes two who repair the same tenant wait for each other.
             Self::Complete => {
                 "SELECT public.complete_tenant(id, 'ctx_' || gen_random_uuid()) IS NULL
                  FROM (SELECT id::text FROM public.tenants WHERE id = $1 FOR UPDATE) AS listed"
@@ -84,7 +84,7 @@ pub(crate) fn of(listed: &[TenantId], found: &Found) -> Vec<(TenantId, Job)> {
             Call::Complete
         };
         let first = its.into_iter().filter_map(removal).collect();
-        jobs.push((tenant.clone(), Job::Mend { first, call }));
+        jobs.push((tenant.clone(), Job::Repair { first, call }));
     }
     jobs
 }
@@ -172,7 +172,7 @@ async fn attempt_once(
     let transaction = session.client_mut().transaction().await?;
     let client = transaction.client();
     let (before, call) = match job {
-        Job::Mend { first, call } => (format!("{} {first}", place.prelude), *call),
+        Job::Repair { first, call } => (format!("{} {first}", place.prelude), *call),
         Job::Recreate(tables) => {
             client.batch_execute(&place.prelude).await?;
             recreate(client, tenant, tables).await?;

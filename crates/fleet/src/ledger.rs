@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{CONTROL_REVISION, TENANT_REVISION};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};

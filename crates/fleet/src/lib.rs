@@ -8,7 +8,7 @@
 //! [`Fleet::examine`] compares a database with that and changes nothing. [`Fleet::bootstrap`] examines, and then has the
 //! functions do what is missing: the control schema in one transaction, each tenant in its own, several at a time. A new
 //! tenant is made from `schema/tenant.sql`, which is what all migrations make together. Every migration is safe to repeat, so
-//! that mending a tenant is running all of them again. Nothing here serves: a server works as a role that owns nothing.
+//! that repairing a tenant is running all of them again. Nothing here serves: a server works as a role that owns nothing.
 
 mod bootstrap;
 mod control;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{Session, identifier, literal, schema_of};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;

@@ -1,7 +1,7 @@
 //! Making tenants anew: dropped only as they were exported.
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{identifier, schema_of};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -38,7 +38,7 @@ impl Fleet {
         report.made.extend(made);
         report.made.sort();
         report.made.dedup();
-        report.mended.splice(0..0, first.mended);
+        report.repaired.splice(0..0, first.repaired);
         report.lost.splice(0..0, first.lost);
         report.notices.splice(0..0, first.notices);
         report.wrong.splice(0..0, refused);

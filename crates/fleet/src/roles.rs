@@ -1,6 +1,6 @@
 //! The serving roles: recorded, and granted what serving needs and nothing else.
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::completeness::TABLES;
 use context_store::postgres::identifier;
 use tokio_postgres::types::Type;
@@ -33,7 +33,7 @@ pub(crate) async fn advice_on_public(client: &Client) -> Result<Option<String>, 
     let actor: Vec<String> = query(client, sql, &[], |row| row.try_get(0)).await?;
     let advice = |actor: &String| {
         format!(
-            "every role may create in the schema public, as PostgreSQL has it before 15: a superuser mends that with REVOKE \
+            "every role may create in the schema public, as PostgreSQL has it before 15: a superuser repairs that with REVOKE \
              CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO {actor};"
         )
     };

@@ -1,6 +1,6 @@
 //! What is wrong with the schemas of tenants.
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::completeness::{self, Fault, TABLES};
 use context_store::postgres::schema_of;
 use tokio_postgres::types::Type;

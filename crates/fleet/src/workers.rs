@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::Session;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;

@@ -13,11 +13,10 @@ use context_domain::change::{Operation, Record};
 use context_domain::clock::{Clock, SystemClock, Timestamp};
 use context_domain::content::Content;
 use context_domain::context::Context;
-use context_domain::id::{ContextId, IdSource, RandomIds};
+use context_domain::id::{ContextId, IdSource, RandomIds, TenantId};
 use context_domain::ports::{Commit, ContextList, ContextQuery, Expect, Op, Outcome};
 use context_domain::search::{Search, words_of};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_domain::tree::Level;
 use context_store::StoreOptions;
 use serde_json::{Map, Value, json};
@@ -78,9 +77,9 @@ impl Bench {
         let total: f64 = times.iter().sum();
         times.sort_by(f64::total_cmp);
         let at = |share: usize| times.get(count * share / 100).copied().unwrap_or(f64::NAN);
-        let octets = contexts.first().map_or(0, |context| context.to_json().to_string().len());
+        let bytes = contexts.first().map_or(0, |context| context.to_json().to_string().len());
         println!(
-            "{count} puts of {octets} octets: {:.0}/s, median {:.3} ms, 99 of 100 below {:.3} ms",
+            "{count} puts of {bytes} bytes: {:.0}/s, median {:.3} ms, 99 of 100 below {:.3} ms",
             f64::from(u32::try_from(count).unwrap()) * 1_000.0 / total,
             at(50),
             at(99)

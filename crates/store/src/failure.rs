@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use context_domain::error::{Error, Source};
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 
 /// Why a step failed, before it is known in whose area. `E` is an error of the store's driver.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl<E: DriverError> Failure<E> {
     pub(crate) fn in_tenant(self, tenant: &TenantId) -> Error {
         match self.judged() {
             Self::Damaged { detail, source } => {
-                Error::TenantUnwell { tenant: tenant.clone(), detail, source }
+                Error::TenantUnhealthy { tenant: tenant.clone(), detail, source }
             }
             other => other.in_store(),
         }

@@ -146,7 +146,7 @@ async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers(kind: 
             let service = Arc::clone(&service);
             async move {
                 let key = format!("key-{round}").parse().unwrap();
-                let idempotency = Some((key, RequestHash::of(&[b"the request"])));
+                let idempotency = Some((key, RequestHash::from_parts(&[b"the request"])));
                 let options = WriteOptions { idempotency, ..WriteOptions::default() };
                 let mut body = body(json!({"round": round}));
                 body.insert("context_type".to_owned(), json!("note"));

@@ -10,10 +10,10 @@ use std::time::Duration;
 use context_domain::clock::SystemClock;
 use context_domain::context::Context;
 use context_domain::error::Error;
-use context_domain::id::RandomIds;
+use context_domain::id::{RandomIds, TenantId};
 use context_domain::ports::{ContextList, ContextQuery};
 use context_domain::service::Ports;
-use context_domain::tenant::{NewTenant, Tenant, TenantId};
+use context_domain::tenant::{NewTenant, Tenant};
 use context_domain::tree::{Address, Scope};
 use context_store::StoreOptions;
 use rusqlite::Connection;
@@ -64,10 +64,10 @@ async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
     Ok(Arc::unwrap_or_clone(chain.into_iter().next().unwrap()))
 }
 
-/// What is wrong with an unwell tenant; the text that callers see holds nothing else's words.
-fn unwell<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+/// What is wrong with an unhealthy tenant; the text that callers see holds nothing else's words.
+fn unhealthy<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result.unwrap_err() {
-        Error::TenantUnwell { detail, .. } => detail,
+        Error::TenantUnhealthy { detail, .. } => detail,
         other => panic!("{other:?}"),
     }
 }
@@ -83,7 +83,7 @@ async fn a_missing_file_is_not_made_anew() {
     let tenant = make(&folder.open().await, "t").await;
     fs::remove_file(folder.file(&tenant)).unwrap();
     let ports = folder.open().await;
-    assert_eq!(unwell(global(&ports, &tenant.id).await), "its file is missing");
+    assert_eq!(unhealthy(global(&ports, &tenant.id).await), "its file is missing");
     assert_eq!(problem(&ports, "tenant t").await.as_deref(), Some("its file is missing"));
     assert!(!folder.file(&tenant).exists());
     // There is nothing left to lose: it can be dropped and made again.
@@ -112,8 +112,8 @@ async fn what_is_not_ours_is_refused_and_left_as_it_is() {
         let tenant = make(&folder.open().await, "t").await;
         fs::write(folder.file(&tenant), &content).unwrap();
         let ports = folder.open().await;
-        unwell(global(&ports, &tenant.id).await);
-        unwell(ports.directory.remove(&tenant.id).await);
+        unhealthy(global(&ports, &tenant.id).await);
+        unhealthy(ports.directory.remove(&tenant.id).await);
         assert_eq!(fs::read(folder.file(&tenant)).unwrap(), content);
         assert!(problem(&ports, "tenant t").await.is_some());
         global(&ports, &"default".parse().unwrap()).await.unwrap();
@@ -128,9 +128,9 @@ async fn what_a_newer_version_made_is_refused() {
         |path: PathBuf| Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     newer(folder.file(&tenant));
     let ports = folder.open().await;
-    let detail = unwell(global(&ports, &tenant.id).await);
+    let detail = unhealthy(global(&ports, &tenant.id).await);
     assert!(detail.contains("revision 99") && detail.contains("newer version"), "{detail}");
-    unwell(ports.directory.remove(&tenant.id).await);
+    unhealthy(ports.directory.remove(&tenant.id).await);
     assert!(folder.file(&tenant).exists());
     drop(ports);
     newer(folder.control());
@@ -146,7 +146,7 @@ async fn a_file_in_the_place_of_anothers_is_refused() {
     drop(ports);
     fs::copy(folder.file(&one), folder.file(&two)).unwrap();
     let ports = folder.open().await;
-    assert_eq!(unwell(global(&ports, &two.id).await), "its file is another tenant's");
+    assert_eq!(unhealthy(global(&ports, &two.id).await), "its file is another tenant's");
     global(&ports, &one.id).await.unwrap();
 }
 
@@ -247,7 +247,7 @@ async fn writers_that_wait_leave_room_for_other_tenants() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_unwell_and_never_skipped() {
+async fn what_cannot_be_read_is_unhealthy_and_never_skipped() {
     let folder = Folder::new();
     let ports = folder.open().await;
     let tenant: TenantId = "default".parse().unwrap();
@@ -275,7 +275,7 @@ async fn what_cannot_be_read_is_unwell_and_never_skipped() {
             global(&ports, &tenant).await.map(|_| ()),
             ports.contexts.page(&tenant, &query).await.map(|_| ()),
         ] {
-            let detail = unwell(result);
+            let detail = unhealthy(result);
             assert!(!detail.contains("secret"), "{detail}");
         }
         run("DELETE FROM contexts; INSERT INTO contexts SELECT * FROM kept; DROP TABLE kept");
@@ -283,10 +283,10 @@ async fn what_cannot_be_read_is_unwell_and_never_skipped() {
     }
     run("DELETE FROM contexts");
     let problem_of_default = async || problem(&ports, "tenant default").await;
-    assert_eq!(unwell(global(&ports, &tenant).await), "its global node is missing");
+    assert_eq!(unhealthy(global(&ports, &tenant).await), "its global node is missing");
     assert_eq!(problem_of_default().await.as_deref(), Some("its global node is missing"));
     run("DROP TABLE contexts");
-    assert_eq!(unwell(global(&ports, &tenant).await), "its tables are not those that this version makes");
+    assert_eq!(unhealthy(global(&ports, &tenant).await), "its tables are not those that this version makes");
     assert!(problem_of_default().await.is_some());
     ports.upkeep.ready().await.unwrap();
 }
@@ -367,7 +367,7 @@ async fn damage_inside_a_file_is_found_by_reading_it_through_or_by_the_call_that
     let ports = folder.open().await;
     assert_eq!(problem(&ports, "tenant t").await, None, "a quick look does not read the index");
     let scope = Scope::from_keys([Some("web"), None, None]).unwrap();
-    unwell(ports.contexts.chain(&tenant.id, &Address::Scope(scope)).await);
+    unhealthy(ports.contexts.chain(&tenant.id, &Address::Scope(scope)).await);
     assert!(problem(&ports, "tenant t").await.is_some(), "the call's finding is remembered");
     assert_eq!(problem(&ports, "tenant default").await, None);
     drop(ports);

@@ -17,9 +17,9 @@ use std::fs;
 use context_domain::change::Operation;
 use context_domain::clock::{Clock, SystemClock};
 use context_domain::context::Context;
+use context_domain::id::TenantId;
 use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, Expect, Op, Outcome};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
 use context_testing::{PoolMode, SERVER, SUPERUSER, Server, pgbouncer};
 use serde_json::Map;
@@ -69,7 +69,7 @@ async fn use_tenant(ports: Ports, tenant: TenantId) {
     }
 }
 
-/// The octets that a process shares with no other.
+/// The bytes that a process shares with no other.
 fn private(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let kilobytes = text.lines().filter_map(|line| {

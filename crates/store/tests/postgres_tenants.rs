@@ -11,13 +11,13 @@ use context_domain::access::{Access, Caller, Principal};
 use context_domain::clock::SystemClock;
 use context_domain::context::Etag;
 use context_domain::error::Error;
-use context_domain::id::{IdSource, RandomIds};
+use context_domain::id::{IdSource, RandomIds, TenantId};
 use context_domain::page::PageRequest;
 use context_domain::patch::Patch;
 use context_domain::ports::Subtree;
 use context_domain::search::{Search, words_of};
 use context_domain::service::{Condition, Ports, Service, WriteOptions};
-use context_domain::tenant::{NewTenant, TenantId};
+use context_domain::tenant::NewTenant;
 use context_domain::tree::{Address, Scope};
 use context_store::StoreOptions;
 use context_store::postgres::{CONTROL_REVISION, ConnectionMode};
@@ -101,7 +101,7 @@ fn saying(words: &str) -> Search {
     Search { words: words_of(words), ..Search::default() }
 }
 
-/// `"tenant_default"` loses something; the call's and the check's words, and how many tenants are unwell.
+/// `"tenant_default"` loses something; the call's and the check's words, and how many tenants are unhealthy.
 async fn damaged_by(statement: &str) -> (String, String) {
     let store = Store::new().await;
     store.make("other").await;
@@ -115,7 +115,7 @@ async fn damaged_by(statement: &str) -> (String, String) {
     store.ports.upkeep.ready().await.unwrap();
     let call = match store.ports.contexts.chain(&"default".parse().unwrap(), &project("p")).await {
         Ok(_) => "works".to_owned(),
-        Err(Error::TenantUnwell { detail, .. }) => detail,
+        Err(Error::TenantUnhealthy { detail, .. }) => detail,
         Err(error) => panic!("{statement}: {error:?}"),
     };
     (call, problem.clone())
@@ -167,7 +167,7 @@ async fn damage_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_unreadable_row_makes_its_tenant_unwell_until_it_is_mended() {
+async fn an_unreadable_row_makes_its_tenant_unhealthy_until_it_is_mended() {
     let store = Store::new().await;
     store.make("other").await;
     let id = store.put("default", json!({})).await.id;
@@ -175,7 +175,7 @@ async fn an_unreadable_row_makes_its_tenant_unwell_until_it_is_mended() {
     // A quick look does not read rows; a call has met this one.
     assert_eq!(store.problems().await, []);
     let error = store.service.get(&caller("default"), &project("p")).await.unwrap_err();
-    let Error::TenantUnwell { detail, .. } = error else { panic!("{error:?}") };
+    let Error::TenantUnhealthy { detail, .. } = error else { panic!("{error:?}") };
     assert_eq!(detail, format!("the column inheritance of {id} cannot be read"));
     assert_eq!(store.problems().await, [("tenant default".to_owned(), detail.clone())]);
     let inspected = store.ports.upkeep.inspect().await;

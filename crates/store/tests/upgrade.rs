@@ -11,13 +11,12 @@ use std::sync::Arc;
 use context_domain::access::{Access, Caller, Permission, Principal};
 use context_domain::clock::{Clock, SystemClock};
 use context_domain::context::Context;
-use context_domain::id::{IdSource, RandomIds};
-use context_domain::key::{ApiKey, KeyId, Token};
+use context_domain::id::{IdSource, KeyId, RandomIds, TenantId};
+use context_domain::key::{ApiKey, Token};
 use context_domain::patch::Patch;
 use context_domain::ports::{ChangeQuery, ContextList, ContextQuery, KeyQuery, Subtree};
 use context_domain::search::{Search, words_of};
 use context_domain::service::{Ports, Service, WriteOptions};
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Level, Scope};
 use context_store::StoreOptions;
 use rusqlite::Connection;
@@ -68,7 +67,7 @@ async fn found(ports: &Ports, tenant: &TenantId, search: Search) -> Vec<Context>
 async fn a_control_file_of_revision_1_takes_keys() {
     let folder = old_folder();
     let ports = open(folder.path()).await;
-    let tenants = ports.directory.page(None, 9).await.unwrap();
+    let tenants = ports.directory.tenants(None, 9).await.unwrap();
     let ids: Vec<_> = tenants.iter().map(|tenant| tenant.id.as_str()).collect();
     assert_eq!(ids, ["default", "other"]);
     let token = Token::new(KeyId::new(RandomIds.uuid()), [7; 32]);

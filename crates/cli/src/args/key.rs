@@ -3,8 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use context_domain::access::Permission;
 use context_domain::clock::Timestamp;
-use context_domain::key::KeyId;
-use context_domain::tenant::TenantId;
+use context_domain::id::{KeyId, TenantId};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {

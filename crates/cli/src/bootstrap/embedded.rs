@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::ports::Check;
 use context_domain::service::Service;
-use context_domain::tenant::TenantId;
 
 use super::work::{Done, Work, findings};
 use crate::args::BootstrapArgs;

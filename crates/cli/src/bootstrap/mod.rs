@@ -1,4 +1,4 @@
-//! `bootstrap`: makes an installation, or mends it, or tells what is wrong with it.
+//! `bootstrap`: makes an installation, or repairs it, or tells what is wrong with it.
 
 mod embedded;
 mod postgres;
@@ -6,7 +6,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 
 use crate::args::BootstrapArgs;
 use crate::config::{Settings, tenants};

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use context_domain::clock::{Clock, SystemClock};
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::ports::Check;
-use context_domain::tenant::TenantId;
 use context_fleet::{Finding, Fleet, Kind, Plan, Progress, Report, default_workers};
 use context_store::postgres::PostgresUrl;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -92,16 +92,16 @@ fn serving_roles(settings: &Settings, args: &BootstrapArgs) -> Vec<String> {
     args.serving_roles.clone()
 }
 
-/// One entry for the control schema and for each tenant that is well, and one for each thing that is wrong.
+/// One entry for the control schema and for each tenant that is healthy, and one for each thing that is wrong.
 fn checks(found: &[Finding], tenants: &[TenantId]) -> Vec<Check> {
     let mut checks = Vec::new();
     if found.iter().all(|finding| finding.tenant.is_some()) {
         checks.push(Check { name: CONTROL_SCHEMA.to_owned(), problem: None });
     }
     checks.extend(found.iter().map(check));
-    let well =
+    let healthy =
         tenants.iter().filter(|tenant| found.iter().all(|finding| finding.tenant.as_ref() != Some(tenant)));
-    checks.extend(well.map(|tenant| Check { name: format!("tenant {tenant}"), problem: None }));
+    checks.extend(healthy.map(|tenant| Check { name: format!("tenant {tenant}"), problem: None }));
     checks
 }
 
@@ -128,22 +128,22 @@ fn work(report: &Report) -> Work {
         .iter()
         .map(|tenant| Done { what: format!("tenant {tenant}"), outcome: "made".to_owned() });
     // What was not there at all, and is now, without our having made it or lost it.
-    let meanwhile: Vec<_> = report.mended.iter().filter(|finding| is_schema(finding)).collect();
+    let meanwhile: Vec<_> = report.repaired.iter().filter(|finding| is_schema(finding)).collect();
     let of_others = |finding: &&Finding| meanwhile.iter().any(|other| other.tenant == finding.tenant);
     let made_meanwhile = meanwhile
         .iter()
         .map(|finding| Done { what: owner_of(finding), outcome: "made by another bootstrap".to_owned() });
-    let mended = report
-        .mended
+    let repaired = report
+        .repaired
         .iter()
         .filter(|finding| !of_others(finding))
-        .map(|finding| Done { what: owner_of(finding), outcome: format!("mended: {}", what(finding)) });
+        .map(|finding| Done { what: owner_of(finding), outcome: format!("repaired: {}", what(finding)) });
     let lost = report.lost.iter().map(|finding| Done {
         what: owner_of(finding),
         outcome: format!("{} was missing and is made anew, empty", finding.object),
     });
     Work {
-        done: installed.into_iter().chain(made).chain(made_meanwhile).chain(mended).collect(),
+        done: installed.into_iter().chain(made).chain(made_meanwhile).chain(repaired).collect(),
         lost: lost.collect(),
         wrong: report.wrong.iter().map(check).collect(),
     }

@@ -31,7 +31,7 @@ impl Work {
         }
         let done = |done: &[Done]| done.iter().map(Done::to_json).collect::<Vec<_>>();
         let json = json!({
-            "well": self.wrong.is_empty(),
+            "healthy": self.wrong.is_empty(),
             "done": done(&self.done),
             "lost": done(&self.lost),
             "wrong": self.wrong.iter().map(check_json).collect::<Vec<_>>(),
@@ -67,16 +67,16 @@ impl Done {
 
 /// Prints what was looked at, and exits 1 if something is wrong.
 pub(super) fn findings(checks: &[Check], output: &Output) -> Result<ExitCode, Failure> {
-    let well = checks.iter().all(|check| check.problem.is_none());
-    let json = json!({"well": well, "checks": checks.iter().map(check_json).collect::<Vec<_>>()});
+    let healthy = checks.iter().all(|check| check.problem.is_none());
+    let json = json!({"healthy": healthy, "checks": checks.iter().map(check_json).collect::<Vec<_>>()});
     output.data(&json, || {
         let mut table = table(["check", "finding"]);
         for check in checks {
-            table.add_row([check.name.as_str(), check.problem.as_deref().unwrap_or("well")]);
+            table.add_row([check.name.as_str(), check.problem.as_deref().unwrap_or("healthy")]);
         }
         table.to_string()
     })?;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
 }
 
 fn check_json(check: &Check) -> Value {

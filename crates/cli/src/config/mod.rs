@@ -6,7 +6,7 @@ mod environment;
 use std::path::Path;
 
 use clap::ValueEnum;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{ConnectionMode, PostgresUrl};
 use context_store::{StoreOptions, StoreUrl};
 use serde::Deserialize;

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use context_domain::access::{Access, Caller, Permission, Principal};
 use context_domain::context::Context;
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::resolve::{Explain, Resolved};
 use context_domain::service::Service;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
 use serde_json::Value;
 
@@ -93,26 +93,26 @@ fn read_document(args: &DocumentArgs) -> Result<Value, Failure> {
     match (&args.data, &args.file) {
         (Some(text), _) => parse("--data", args.format.unwrap_or(Syntax::Json), text.as_bytes()),
         (None, Some(path)) if path == Path::new("-") => {
-            let mut octets = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut octets);
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut bytes);
             read.map_err(|error| Failure::usage(format!("standard input: {error}")))?;
-            parse("standard input", args.format.unwrap_or(Syntax::Json), &octets)
+            parse("standard input", args.format.unwrap_or(Syntax::Json), &bytes)
         }
         (None, Some(path)) => {
             let syntax = args.format.or_else(|| Syntax::of(path)).ok_or_else(|| {
                 let rule = "its name ends in none of .json, .yaml, .yml and .toml: say --format";
                 Failure::usage(format!("{}: {rule}", path.display()))
             })?;
-            let octets = std::fs::read(path);
-            let octets = octets.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            parse(&path.display().to_string(), syntax, &octets)
+            let bytes = std::fs::read(path);
+            let bytes = bytes.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            parse(&path.display().to_string(), syntax, &bytes)
         }
         (None, None) => Err(Failure::usage("name a file with the document, or give it with --data")),
     }
 }
 
-fn parse(source: &str, syntax: Syntax, octets: &[u8]) -> Result<Value, Failure> {
-    document::read(syntax, octets).map_err(|refusal| Failure::usage(format!("{source}, {refusal}")))
+fn parse(source: &str, syntax: Syntax, bytes: &[u8]) -> Result<Value, Failure> {
+    document::read(syntax, bytes).map_err(|refusal| Failure::usage(format!("{source}, {refusal}")))
 }
 
 /// A context for people: its members, then its document.

@@ -53,7 +53,7 @@ impl Request<'_> {
             let place = format!("{:?}", self.address);
             let how = format!("{condition:?} {parents:?}");
             let parts = [self.method, &place, self.variant, &how, self.body].map(str::as_bytes);
-            Ok::<_, Failure>((key, RequestHash::of(&parts)))
+            Ok::<_, Failure>((key, RequestHash::from_parts(&parts)))
         });
         let idempotency = idempotency.transpose()?;
         Ok(WriteOptions { condition, parents, idempotency })

@@ -87,15 +87,15 @@ impl From<Fault> for Refusal {
 }
 
 /// Reads a document.
-pub(crate) fn read(syntax: Syntax, octets: &[u8]) -> Result<Value, Refusal> {
-    if octets.len() > MAX_BODY_BYTES {
-        let rule = format!("{} octets; {MAX_BODY_BYTES} are the limit of a text", octets.len());
+pub(crate) fn read(syntax: Syntax, bytes: &[u8]) -> Result<Value, Refusal> {
+    if bytes.len() > MAX_BODY_BYTES {
+        let rule = format!("{} bytes; {MAX_BODY_BYTES} are the limit of a text", bytes.len());
         return Err(Refusal::whole(rule));
     }
     match syntax {
-        Syntax::Json => json::read(octets).map_err(json_refusal),
-        Syntax::Yaml => yaml::read(utf8(octets)?),
-        Syntax::Toml => toml::read(utf8(octets)?),
+        Syntax::Json => json::parse_strict(bytes).map_err(json_refusal),
+        Syntax::Yaml => yaml::read(utf8(bytes)?),
+        Syntax::Toml => toml::read(utf8(bytes)?),
     }
 }
 
@@ -109,10 +109,10 @@ fn json_refusal(error: ReadError) -> Refusal {
     }
 }
 
-fn utf8(octets: &[u8]) -> Result<&str, Refusal> {
-    std::str::from_utf8(octets).map_err(|error| {
-        let before = String::from_utf8_lossy(octets.get(..error.valid_up_to()).unwrap_or_default());
-        Refusal::at(place_behind(&before), "the octets are not UTF-8")
+fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+        Refusal::at(place_behind(&before), "the bytes are not UTF-8")
     })
 }
 

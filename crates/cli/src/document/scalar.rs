@@ -25,9 +25,11 @@ pub(super) fn decimal(text: &str) -> Result<Value, String> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let whole = if whole.is_empty() { "0" } else { whole };
     let point = if fraction.is_empty() { "" } else { "." };
-    json::read(format!("{sign}{whole}{point}{fraction}{exponent}").as_bytes()).map_err(|error| match error {
-        ReadError::Rule(fault) => fault.message,
-        ReadError::Syntax { message, .. } => format!("'{text}' is no number: {message}"),
+    json::parse_strict(format!("{sign}{whole}{point}{fraction}{exponent}").as_bytes()).map_err(|error| {
+        match error {
+            ReadError::Rule(fault) => fault.message,
+            ReadError::Syntax { message, .. } => format!("'{text}' is no number: {message}"),
+        }
     })
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{Refusal, scalar};
 
-/// Octets, as compact JSON, that a file's anchors and aliases may add to it.
+/// Bytes, as compact JSON, that a file's anchors and aliases may add to it.
 const MOST_EXPANDED_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
 
 pub(super) fn read(text: &str) -> Result<Value, Refusal> {
@@ -150,8 +150,7 @@ impl<'i> Reader<'i> {
     fn expand(&mut self, value: &Value, span: Span) -> Result<(), Refusal> {
         self.expanded += compact_len(value);
         if self.expanded > MOST_EXPANDED_BYTES {
-            let rule =
-                format!("anchors and aliases add more than {MOST_EXPANDED_BYTES} octets: write it out");
+            let rule = format!("anchors and aliases add more than {MOST_EXPANDED_BYTES} bytes: write it out");
             return Err(refused(span, rule));
         }
         Ok(())

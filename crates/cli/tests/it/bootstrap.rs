@@ -8,7 +8,7 @@ fn the_listed_tenants_are_made_and_looked_at() {
     let made = here.json(&["bootstrap", "--tenant-ids", "default,demo", "--tenant-id", "my-tenant"]);
     let whats: Vec<_> =
         made["done"].as_array().unwrap().iter().map(|done| done["what"].as_str().unwrap()).collect();
-    assert_eq!((whats, &made["well"]), (vec!["tenant my-tenant", "tenant demo"], &true.into()));
+    assert_eq!((whats, &made["healthy"]), (vec!["tenant my-tenant", "tenant demo"], &true.into()));
     let again = here.run(&["bootstrap", "--tenant-ids", "default,demo,my-tenant"]);
     assert_eq!(String::from_utf8_lossy(&again.stdout), "nothing to do: 3 of 3 tenants are complete\n");
     assert!(again.status.success());

@@ -140,8 +140,8 @@ fn tenants_are_created_listed_and_dropped() {
 #[test]
 fn doctor_names_what_is_wrong() {
     let here = Installation::new();
-    let well = here.json(&["doctor"]);
-    assert_eq!(well["well"], true);
+    let healthy = here.json(&["doctor"]);
+    assert_eq!(healthy["healthy"], true);
     let file = std::fs::read_dir(here.path().join("data/tenants")).unwrap().next().unwrap().unwrap().path();
     let name = Path::new(&file).file_name().unwrap().to_str().unwrap().to_owned();
     std::fs::remove_file(&file).unwrap();
@@ -149,8 +149,8 @@ fn doctor_names_what_is_wrong() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{table}");
     assert!(table.contains("tenant default"), "{table}");
-    let unwell = here.fails(1, &["context", "get"]);
-    assert!(unwell.contains("default"), "{unwell}");
+    let unhealthy = here.fails(1, &["context", "get"]);
+    assert!(unhealthy.contains("default"), "{unhealthy}");
     assert!(!here.path().join("data/tenants").join(name).exists(), "an empty tenant was made in its place");
 }
 

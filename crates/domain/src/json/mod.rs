@@ -33,7 +33,7 @@ pub enum ReadError {
 ///
 /// # Errors
 /// [`ReadError`], with the place.
-pub fn read(text: &[u8]) -> Result<Value, ReadError> {
+pub fn parse_strict(text: &[u8]) -> Result<Value, ReadError> {
     if let Err(error) = std::str::from_utf8(text) {
         return Err(not_utf8(text, error.valid_up_to()));
     }
@@ -74,7 +74,7 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the document has {bytes} octets of compact JSON (numbers counted as plain decimals); \
+                "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals); \
                  {MAX_DOCUMENT_BYTES} are the limit: split it over several contexts"
             ),
         ));
@@ -84,7 +84,7 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the pointers to all values of the document have {pointers} octets together; {MAX_POINTERS_BYTES} are \
+                "the pointers to all values of the document have {pointers} bytes together; {MAX_POINTERS_BYTES} are \
                  the limit: shorten the names that stand around many values"
             ),
         ));
@@ -92,7 +92,7 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Octets of the pointers (RFC 6901) to all leaves: scalars, arrays and empty objects.
+/// Bytes of the pointers (RFC 6901) to all leaves: scalars, arrays and empty objects.
 fn pointers_len(document: &Map<String, Value>) -> usize {
     leaf_pointers_len(document, 0)
 }
@@ -117,7 +117,7 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// Octets of the compact JSON of `value`, numbers as plain decimals.
+/// Bytes of the compact JSON of `value`, numbers as plain decimals.
 pub fn compact_len(value: &Value) -> usize {
     match value {
         Value::Null => 4,
@@ -129,7 +129,7 @@ pub fn compact_len(value: &Value) -> usize {
     }
 }
 
-/// Octets of the compact JSON of an object with these members.
+/// Bytes of the compact JSON of an object with these members.
 pub fn compact_object_len(members: &Map<String, Value>) -> usize {
     list_len(members.iter().map(|(name, value)| string_len(name) + 1 + compact_len(value)))
 }
@@ -140,12 +140,12 @@ fn list_len(items: impl Iterator<Item = usize>) -> usize {
 }
 
 fn string_len(text: &str) -> usize {
-    let octets = text.bytes().map(|byte| match byte {
+    let bytes = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
         0..0x20 => 6,
         _ => 1,
     });
-    2 + octets.sum::<usize>()
+    2 + bytes.sum::<usize>()
 }
 
 /// `depth` counts the containers around the value. Faults get their pointer on the way out, so that reading what is
@@ -256,7 +256,7 @@ fn not_utf8(text: &[u8], valid: usize) -> ReadError {
     ReadError::Syntax {
         line: line as u64,
         column: (valid - line_start) as u64 + 1,
-        message: "the octets are not UTF-8".to_owned(),
+        message: "the bytes are not UTF-8".to_owned(),
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     fn rule(text: &str) -> Fault {
-        match read(text.as_bytes()) {
+        match parse_strict(text.as_bytes()) {
             Err(ReadError::Rule(fault)) => fault,
             other => panic!("{text} gave {other:?}"),
         }
@@ -274,12 +274,12 @@ mod tests {
     #[test]
     fn what_is_accepted_is_value_identical() {
         let text = r#"{"":[],"a":{"z":null,"é世界🌍":"\u0001\n\"\\"},"n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]}"#;
-        assert_eq!(read(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(parse_strict(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]
     fn members_are_sorted_and_numbers_are_canonical() {
-        let value = read(br#"{"b":1.0,"a":[1e2,-0,100.50e-1,1E+19]}"#).unwrap();
+        let value = parse_strict(br#"{"b":1.0,"a":[1e2,-0,100.50e-1,1E+19]}"#).unwrap();
         assert_eq!(value.to_string(), r#"{"a":[100,0,10.05,10000000000000000000],"b":1}"#);
     }
 
@@ -313,23 +313,25 @@ mod tests {
             "1.",
             ".5",
         ] {
-            assert!(matches!(read(text.as_bytes()), Err(ReadError::Syntax { .. })), "{text:?}");
+            assert!(matches!(parse_strict(text.as_bytes()), Err(ReadError::Syntax { .. })), "{text:?}");
         }
-        let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n  \"a\": nul\n}") else { panic!() };
+        let Err(ReadError::Syntax { line, column, .. }) = parse_strict(b"{\n  \"a\": nul\n}") else {
+            panic!()
+        };
         assert_eq!((line, column), (2, 8));
-        let Err(ReadError::Syntax { message, .. }) = read(b"\xef\xbb\xbf{}") else { panic!() };
+        let Err(ReadError::Syntax { message, .. }) = parse_strict(b"\xef\xbb\xbf{}") else { panic!() };
         assert!(message.contains("byte order mark"), "{message}");
-        let Err(ReadError::Syntax { line, column, .. }) = read(b"{\n\"\xff\"}") else { panic!() };
+        let Err(ReadError::Syntax { line, column, .. }) = parse_strict(b"{\n\"\xff\"}") else { panic!() };
         assert_eq!((line, column), (2, 2));
     }
 
     #[test]
     fn hostile_depth_is_refused_before_it_is_deep() {
         let deep = "[".repeat(1_000_000);
-        assert!(matches!(read(deep.as_bytes()), Err(ReadError::Rule(_))));
+        assert!(matches!(parse_strict(deep.as_bytes()), Err(ReadError::Rule(_))));
         let nested = |levels: usize| {
             let text = format!("{}{}", "{\"a\":".repeat(levels - 1) + "{", "}".repeat(levels));
-            let Value::Object(document) = read(text.as_bytes()).unwrap() else { panic!() };
+            let Value::Object(document) = parse_strict(text.as_bytes()).unwrap() else { panic!() };
             check_document(&document)
         };
         assert_eq!(nested(64), Ok(()));
@@ -355,7 +357,7 @@ mod tests {
     #[test]
     fn sizes_count_the_compact_text() {
         let text = r#"{"a":[true,false,null,"\u0001\n\"é",-1.5,0.001],"b":{},"c":[]}"#;
-        assert_eq!(compact_len(&read(text.as_bytes()).unwrap()), text.len());
+        assert_eq!(compact_len(&parse_strict(text.as_bytes()).unwrap()), text.len());
         let document = |bytes: usize| {
             let Value::Object(map) = serde_json::json!({"a": "x".repeat(bytes - 8)}) else { panic!() };
             check_document(&map)

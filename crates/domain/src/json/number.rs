@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Number, String> {
     Number::from_f64(double).ok_or_else(rule)
 }
 
-/// Octets of `number` as a plain decimal, without an exponent.
+/// Bytes of `number` as a plain decimal, without an exponent.
 pub(super) fn plain_len(number: &Number) -> usize {
     if number.is_f64() {
         return Decimal::read(&number.to_string()).plain_len();

@@ -7,12 +7,11 @@ use crate::access::{Caller, Permission};
 use crate::change::Change;
 use crate::context::Context;
 use crate::error::Error;
-use crate::id::ContextId;
+use crate::id::{ContextId, TenantId};
 use crate::json::{compact_len, compact_object_len};
 use crate::page::{Gathering, Page, PageRequest, bad_token};
 use crate::ports::{ChangeQuery, ContextList, ContextQuery};
 use crate::search::Search;
-use crate::tenant::TenantId;
 use crate::tree::{Address, Scope};
 
 impl Service {
@@ -47,7 +46,7 @@ impl Service {
                 after: last.map_or_else(|| after.clone(), |last| Some(last.id.clone())),
             })
             .await?;
-        Ok(Page::of(&list, found, |context| context.id.to_string()))
+        Ok(Page::from_gathering(&list, found, |context| context.id.to_string()))
     }
 
     /// A page of the nodes directly below a node, by key.
@@ -71,7 +70,7 @@ impl Service {
                 after: last.map_or_else(|| after.clone(), |last| Some(key_of(last))),
             })
             .await?;
-        Ok(Page::of(&list, found, key_of))
+        Ok(Page::from_gathering(&list, found, key_of))
     }
 
     /// A page of the tenant's writes, or of one context's, newest first. What was written of a context stays to be
@@ -102,7 +101,7 @@ impl Service {
             // A node that nobody wrote yet exists, and has no history.
             self.get(caller, &Address::Id(id.clone())).await?;
         }
-        Ok(Page::of(&list, found, |change| format!("{} {}", change.revision, change.context_id)))
+        Ok(Page::from_gathering(&list, found, |change| format!("{} {}", change.revision, change.context_id)))
     }
 
     /// The addressed context behind all its ancestors, if every one of them is live.

@@ -11,12 +11,11 @@ use crate::content::Content;
 use crate::context::{Context, Etag};
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::id::{ContextId, IdSource};
+use crate::id::{ContextId, IdSource, TenantId};
 use crate::limits::MAX_FAULTS;
 use crate::merge::{Link, newly_blocked};
 use crate::patch::{Patch, PatchError};
 use crate::ports::{EnsurePath, Expect, Op, Subtree};
-use crate::tenant::TenantId;
 use crate::tree::{Address, Level, Place, Scope};
 
 /// How a write is to be carried out.
@@ -201,7 +200,7 @@ impl Judge<'_> {
                     effect: Effect::Updated,
                 });
             }
-            return Ok(Decision::Answer(Written::of(Effect::Updated, current)));
+            return Ok(Decision::Answer(Written::from_context(Effect::Updated, current)));
         }
         check(&content, Some(current), read)?;
         let version = current.version.checked_add(1).ok_or_else(|| Error::Internal {
@@ -255,7 +254,7 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
     if current.is_some_and(|current| *current.data() == content.context_data) {
         return Ok(());
     }
-    let links: Vec<_> = read.ancestors.iter().map(|node| Link::of(node)).collect();
+    let links: Vec<_> = read.ancestors.iter().map(|node| Link::from_context(node)).collect();
     let blocked = newly_blocked(&links, current.map(Context::data), &content.context_data);
     let beyond = blocked.len().saturating_sub(MAX_FAULTS);
     let mut faults: Vec<_> = blocked

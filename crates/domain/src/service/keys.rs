@@ -5,11 +5,11 @@ use crate::access::{Access, Caller, Principal};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::key::{ApiKey, KeyId, Token, check_name};
+use crate::id::{KeyId, TenantId};
+use crate::key::{ApiKey, Token, check_name};
 use crate::limits::KEY_USE_RESOLUTION_MICROS;
 use crate::page::{Gathering, Page, PageRequest, bad_token};
 use crate::ports::KeyQuery;
-use crate::tenant::TenantId;
 
 /// A key that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Service {
         let limit = request.limit()?;
         let query = KeyQuery { tenant: tenant.cloned(), after: after.transpose()?, limit: limit + 1 };
         let found = self.ports.directory.keys(&query).await?;
-        Ok(Page::of(&list, Gathering::whole(found, limit), |key| key.id.to_string()))
+        Ok(Page::from_gathering(&list, Gathering::whole(found, limit), |key| key.id.to_string()))
     }
 
     /// Ends a key now. One that has ended already stays as it is.

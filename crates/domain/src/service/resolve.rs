@@ -27,7 +27,8 @@ impl Service {
         if let (Explain::No, Some(resolved)) = (explain, self.results.of(&chain)) {
             return Ok((resolved, CacheStatus::Validated));
         }
-        let resolved = Resolved::of(&chain, explain)?.ok_or_else(|| Error::NotFound(address.clone()))?;
+        let resolved =
+            Resolved::from_chain(&chain, explain)?.ok_or_else(|| Error::NotFound(address.clone()))?;
         let resolved = Arc::new(resolved);
         if explain == Explain::No {
             self.results.keep(&chain, &resolved);

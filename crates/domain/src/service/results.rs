@@ -10,7 +10,7 @@ use crate::id::ContextId;
 use crate::limits::MAX_RESULTS_BYTES;
 use crate::resolve::Resolved;
 
-/// What a result takes beside its text, in octets: the links of the chain, and the entry itself.
+/// What a result takes beside its text, in bytes: the links of the chain, and the entry itself.
 const ENTRY_BYTES: u64 = 1024;
 /// The results that fit, at a guess.
 const EXPECTED_RESULTS: usize = 4096;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn resolved(chain: &[Arc<Context>]) -> Arc<Resolved> {
-        Arc::new(Resolved::of(chain, Explain::No).unwrap().unwrap())
+        Arc::new(Resolved::from_chain(chain, Explain::No).unwrap().unwrap())
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::Service;
 use crate::access::Caller;
 use crate::error::Error;
+use crate::id::TenantId;
 use crate::page::{Gathering, Page, PageRequest, bad_token};
-use crate::tenant::{NewTenant, Tenant, TenantId};
+use crate::tenant::{NewTenant, Tenant};
 
 impl Service {
     /// Creates a tenant with its global node.
@@ -30,8 +31,8 @@ impl Service {
         let after: Option<TenantId> =
             after.map(|text| text.parse().map_err(|_: String| bad_token())).transpose()?;
         let limit = request.limit()?;
-        let found = self.ports.directory.page(after.as_ref(), limit + 1).await?;
-        Ok(Page::of("tenants", Gathering::whole(found, limit), |tenant| tenant.id.to_string()))
+        let found = self.ports.directory.tenants(after.as_ref(), limit + 1).await?;
+        Ok(Page::from_gathering("tenants", Gathering::whole(found, limit), |tenant| tenant.id.to_string()))
     }
 
     /// One tenant.

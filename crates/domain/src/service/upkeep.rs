@@ -13,7 +13,7 @@ pub struct Health {
 
 impl Health {
     /// Whether nothing is wrong.
-    pub fn is_well(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         self.checks.iter().all(|check| check.problem.is_none())
     }
 }

@@ -11,10 +11,10 @@ use crate::change::{Change, Idempotency, Operation, Record};
 use crate::context::{Context, Etag};
 use crate::error::Error;
 use crate::fault::Fault;
+use crate::id::TenantId;
 use crate::limits::{FREE_WRITE_ATTEMPTS, IDEMPOTENCY_WINDOW_MICROS, MAX_WRITE_ATTEMPTS};
 use crate::patch::Patch;
 use crate::ports::{Commit, Outcome, Subtree};
-use crate::tenant::TenantId;
 use crate::tree::{Address, Scope};
 
 /// What a write did, and the context after it.
@@ -182,7 +182,7 @@ impl Service {
             Record { at: read.at, by: caller.name().to_owned(), request_id: caller.request_id().to_owned() };
         let commit = Commit { expect, ensure_path, op, record, idempotency: idempotency.cloned() };
         match (self.ports.contexts.commit(judge.tenant, commit).await?, idempotency) {
-            (Outcome::Done(context), _) => Ok(Some(Written::of(effect, &context))),
+            (Outcome::Done(context), _) => Ok(Some(Written::from_context(effect, &context))),
             (Outcome::Replayed(change), Some(idempotency)) => replay(*change, idempotency).map(Some),
             (Outcome::Replayed(_), None) => {
                 Err(Error::Internal { detail: "a write without an idempotency key was replayed".to_owned() })
@@ -223,7 +223,7 @@ impl Service {
 }
 
 impl Written {
-    pub(super) fn of(effect: Effect, context: &Context) -> Self {
+    pub(super) fn from_context(effect: Effect, context: &Context) -> Self {
         if effect == Effect::Deleted {
             let etag = Etag { id: context.id.clone(), version: context.version.saturating_add(1) };
             return Self { effect, etag, context: Value::Null, replayed: false };

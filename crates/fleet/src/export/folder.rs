@@ -78,8 +78,8 @@ impl Folder {
 }
 
 impl Writing {
-    pub(super) fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(octets).map_err(|source| Failure::file("cannot write", &self.path, source))
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(bytes).map_err(|source| Failure::file("cannot write", &self.path, source))
     }
 
     /// Has the disk keep it; where it stands.

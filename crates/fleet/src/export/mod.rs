@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{Mode, Session, identifier, literal, schema_of};
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -50,7 +50,7 @@ pub(crate) struct Table {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) rows: u64,
-    pub(crate) octets: u64,
+    pub(crate) bytes: u64,
     /// The hexadecimal SHA-256 of it.
     pub(crate) checksum: String,
 }
@@ -163,7 +163,7 @@ async fn export_schema(
     }
     for table in &mut tables {
         let mut file = folder.create(&table.file)?;
-        table.content = copy(transaction.client(), table, |octets| file.write(octets)).await?;
+        table.content = copy(transaction.client(), table, |bytes| file.write(bytes)).await?;
         file.finish()?;
     }
     transaction.commit().await?;
@@ -202,12 +202,12 @@ pub(crate) async fn copy(
 ) -> Result<Content, Failure> {
     let mut rows = pin!(client.copy_out(table.copy_statement().as_str()).await?);
     let (mut content, mut hash) = (Content::default(), Sha256::new());
-    while let Some(octets) = rows.try_next().await? {
+    while let Some(bytes) = rows.try_next().await? {
         // In COPY's text format a line is a row: a line break within a value is written as \n.
-        content.rows += octets.iter().map(|octet| u64::from(*octet == b'\n')).sum::<u64>();
-        content.octets += octets.len() as u64;
-        hash.update(&octets);
-        take(&octets)?;
+        content.rows += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        content.bytes += bytes.len() as u64;
+        hash.update(&bytes);
+        take(&bytes)?;
     }
     content.checksum = hex::encode(hash.finalize());
     Ok(content)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_store::postgres::{completeness, identifier, literal, schema_of};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn described(tables: &[Table]) -> Value {
             "columns": table.columns,
             "file": table.file,
             "rows": table.content.rows,
-            "octets": table.content.octets,
+            "bytes": table.content.bytes,
             "sha256": table.content.checksum,
         })
     });

@@ -82,16 +82,16 @@ async fn a_tenant_that_others_hold_is_named_and_the_others_are_mended() {
     let holding = holder.transaction().await.unwrap();
     holding.batch_execute("LOCK TABLE tenant_held.contexts IN ACCESS SHARE MODE").await.unwrap();
     let report = database.bootstrap(&["held", "free"]).await;
-    assert_eq!(report.mended.len(), 1, "{report:?}");
+    assert_eq!(report.repaired.len(), 1, "{report:?}");
     let wrong: Vec<_> = report.wrong.iter().map(ToString::to_string).collect();
     assert!(
-        wrong[0].starts_with("tenant held: the schema could not be mended") && wrong[0].contains("locked"),
+        wrong[0].starts_with("tenant held: the schema could not be repaired") && wrong[0].contains("locked"),
         "{wrong:?}"
     );
     assert_eq!(wrong[1], "tenant held: the index idx_contexts_tags of contexts is missing");
     holding.rollback().await.unwrap();
     let report = database.bootstrap(&["held", "free"]).await;
-    assert_eq!((report.mended.len(), report.wrong.len()), (1, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.wrong.len()), (1, 0), "{report:?}");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn who_is_done_in_time_is_waited_for() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let report = database.bootstrap(&["default"]).await;
     holding.await.unwrap();
-    assert_eq!((report.mended.len(), report.wrong.len()), (1, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.wrong.len()), (1, 0), "{report:?}");
 }
 
 #[tokio::test]

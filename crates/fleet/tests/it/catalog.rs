@@ -83,15 +83,15 @@ async fn a_tenant_is_the_same_whoever_made_it() {
     database.psql(Path::new("."), &["-c", "SELECT create_tenant_schema('from_psql')"]).unwrap();
     let provision = "SELECT public.provision_tenant('provisioned', gen_random_uuid(), now(), 'ctx_' || gen_random_uuid())";
     assert_eq!(database.text(provision).await, "true");
-    database.run("SELECT public.create_tenant_schema('mended'); DROP SCHEMA tenant_mended CASCADE").await;
-    database.bootstrap(&["mended"]).await;
+    database.run("SELECT public.create_tenant_schema('repaired'); DROP SCHEMA tenant_repaired CASCADE").await;
+    database.bootstrap(&["repaired"]).await;
 
     let expected = dump(&database, "bootstrapped").await;
     assert!(expected.len() > 80, "{expected:#?}");
-    for id in ["from_psql", "provisioned", "mended"] {
+    for id in ["from_psql", "provisioned", "repaired"] {
         assert_eq!(dump(&database, id).await, expected, "{id}");
     }
-    assert_eq!(database.examine(&["bootstrapped", "from_psql", "provisioned", "mended"]).await, []);
+    assert_eq!(database.examine(&["bootstrapped", "from_psql", "provisioned", "repaired"]).await, []);
 }
 
 /// The tenant's schema as it was at an earlier revision; an empty one at revision 0.

@@ -109,7 +109,7 @@ async fn makers_who_meet_at_a_damaged_tenant_take_turns() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_who_mend_the_same_tenants_both_succeed() {
-    let database = Database::with("menders", &["a", "b", "c"]).await;
+    let database = Database::with("repairers", &["a", "b", "c"]).await;
     for id in ["a", "b", "c"] {
         database
             .run(&format!("DROP TABLE tenant_{id}.context_changes; DROP INDEX tenant_{id}.idx_contexts_tags"))

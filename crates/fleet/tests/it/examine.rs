@@ -1,11 +1,11 @@
-//! Every state that a database can be in is told, and bootstrap mends it or says that it cannot.
+//! Every state that a database can be in is told, and bootstrap repairs it or says that it cannot.
 
 use context_fleet::Kind;
 use context_testing::SUPERUSER;
 
 use crate::support::{Database, plan, tenants};
 
-/// Damages a database with two tenants, and looks at what is found, mended and lost.
+/// Damages a database with two tenants, and looks at what is found, repaired and lost.
 async fn damaged(purpose: &str, damage: &str, found: &[&str], lost: &[&str]) {
     let database = Database::with(purpose, &["default", "other"]).await;
     database.run(damage).await;
@@ -15,9 +15,9 @@ async fn damaged(purpose: &str, damage: &str, found: &[&str], lost: &[&str]) {
     let told =
         |findings: &[context_fleet::Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(told(&report.lost), lost, "{damage}");
-    let mended: Vec<_> =
+    let repaired: Vec<_> =
         found.iter().filter(|finding| !lost.contains(finding)).map(|finding| (*finding).to_owned()).collect();
-    assert_eq!(told(&report.mended), mended, "{damage}");
+    assert_eq!(told(&report.repaired), repaired, "{damage}");
     assert_eq!((told(&report.wrong), report.made.len(), report.installed), (vec![], 0, false), "{damage}");
     assert_eq!(database.words(&["default", "other"]).await, Vec::<String>::new(), "{damage}");
 }
@@ -137,7 +137,7 @@ async fn what_is_there_and_not_in_force_is_made_again() {
     ];
     assert_eq!(database.words(&["default"]).await, expected);
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.mended.len(), report.wrong.len()), (3, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.wrong.len()), (3, 0), "{report:?}");
     assert_eq!(database.examine(&["default"]).await, []);
 }
 
@@ -148,7 +148,7 @@ async fn a_tenant_that_is_in_no_directory_is_taken_in_with_what_it_holds() {
     let words = database.words(&["default"]).await;
     assert_eq!(words, ["tenant default: the row in public.tenants is missing"]);
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.made, report.mended.len()), (tenants(&["default"]), 0));
+    assert_eq!((report.made, report.repaired.len()), (tenants(&["default"]), 0));
     assert_eq!(database.text("SELECT title FROM tenant_default.contexts").await, "kept");
     assert_eq!(database.examine(&["default"]).await, []);
 }
@@ -166,10 +166,10 @@ async fn what_cannot_be_mended_is_named() {
         .await;
     let report = database.bootstrap(&["default", "other"]).await;
     let wrong: Vec<_> = report.wrong.iter().map(ToString::to_string).collect();
-    assert!(wrong[0].starts_with("tenant other: the schema could not be mended:"), "{wrong:?}");
+    assert!(wrong[0].starts_with("tenant other: the schema could not be repaired:"), "{wrong:?}");
     assert_eq!(wrong[1], "tenant default: the column title of contexts is missing");
     assert_eq!(wrong[2], "tenant other: the index idx_contexts_global of contexts is missing");
-    assert_eq!((wrong.len(), report.mended.len(), report.lost.len()), (3, 0, 0), "{report:?}");
+    assert_eq!((wrong.len(), report.repaired.len(), report.lost.len()), (3, 0, 0), "{report:?}");
 }
 
 #[tokio::test]

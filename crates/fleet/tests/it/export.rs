@@ -104,7 +104,7 @@ async fn its_files_are_the_owners_alone_and_its_manifest_counts_them() {
         assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700), "{table}");
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(table["rows"].as_u64().unwrap(), text.lines().count() as u64, "{table}");
-        assert_eq!(table["octets"].as_u64().unwrap(), text.len() as u64, "{table}");
+        assert_eq!(table["bytes"].as_u64().unwrap(), text.len() as u64, "{table}");
     }
 }
 

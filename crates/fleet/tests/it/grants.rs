@@ -99,9 +99,9 @@ async fn nobody_else_has_any_right_in_a_tenants_schema() {
 async fn a_role_that_comes_later_is_granted_every_tenant_also_those_not_listed() {
     let database = Database::with("later", &["default", "other"]).await;
     let report = database.fleet().await.bootstrap(&serving(&["default"], SERVER), &mut |_| {}).await.unwrap();
-    let mended: Vec<_> = report.mended.iter().map(ToString::to_string).collect();
+    let repaired: Vec<_> = report.repaired.iter().map(ToString::to_string).collect();
     assert_eq!(
-        mended,
+        repaired,
         [
             format!("the installation is not granted to the serving role {SERVER}"),
             format!("tenant default: the schema is not granted to the serving role {SERVER}"),
@@ -139,7 +139,7 @@ async fn rights_that_were_taken_away_come_back() {
     found.sort();
     assert_eq!(found, expected);
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.mended.len(), report.wrong.len()), (3, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.wrong.len()), (3, 0), "{report:?}");
     assert_eq!(database.examine(&["default"]).await, []);
 }
 

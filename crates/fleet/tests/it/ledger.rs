@@ -34,7 +34,7 @@ async fn a_tenant_that_is_behind_is_brought_up_and_nothing_is_lost() {
     let words = database.words(&["default"]).await;
     assert_eq!(words[0], "tenant default: the schema is at revision 4");
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.lost.len(), report.wrong.len(), report.mended.len()), (0, 0, 2), "{report:?}");
+    assert_eq!((report.lost.len(), report.wrong.len(), report.repaired.len()), (0, 0, 2), "{report:?}");
     assert_eq!(database.text("SELECT revision FROM public.tenants").await, "5");
     assert_eq!(
         database.text("SELECT count(*) FROM public.migration_history WHERE tenant = 'default'").await,
@@ -52,7 +52,7 @@ async fn records_that_are_missing_are_written() {
     ];
     assert_eq!(database.words(&["default"]).await, expected);
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.mended.len(), report.wrong.len()), (2, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.wrong.len()), (2, 0), "{report:?}");
     assert_eq!(database.text("SELECT count(*) FROM public.migration_history").await, "6");
 }
 

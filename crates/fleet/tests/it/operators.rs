@@ -47,12 +47,12 @@ async fn a_public_schema_that_is_open_to_all_is_told() {
     superuser("ALTER SCHEMA public OWNER TO postgres; GRANT CREATE ON SCHEMA public TO PUBLIC").await;
     let report = database.bootstrap(&["default"]).await;
     let [notice] = &report.notices[..] else { panic!("{:?}", report.notices) };
-    let (says, statements) = notice.split_once("a superuser mends that with ").unwrap();
+    let (says, statements) = notice.split_once("a superuser repairs that with ").unwrap();
     assert!(says.starts_with("every role may create in the schema public"), "{notice}");
     superuser(statements).await;
     superuser("DROP FUNCTION public.cleanup_expired_contexts(text)").await;
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((report.notices.len(), report.mended.len(), report.wrong.len()), (0, 1, 0));
+    assert_eq!((report.notices.len(), report.repaired.len(), report.wrong.len()), (0, 1, 0));
 }
 
 #[tokio::test]

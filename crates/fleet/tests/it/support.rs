@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_fleet::{Finding, Fleet, Plan, Report};
 use context_store::postgres::ConnectionMode;
 use context_testing::{OWNER, Server};

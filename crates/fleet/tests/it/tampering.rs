@@ -1,4 +1,4 @@
-//! What somebody changed by hand is told as what it is: mended, lost, or wrong still.
+//! What somebody changed by hand is told as what it is: repaired, lost, or wrong still.
 
 use context_fleet::Finding;
 use context_testing::{OWNER, SERVER, SUPERUSER};
@@ -16,7 +16,7 @@ async fn stays_wrong(purpose: &str, damage: &str, wrong: &[&str]) {
     assert_eq!(database.words(&["default", "other"]).await, wrong, "{damage}");
     let report = database.bootstrap(&["default", "other"]).await;
     assert_eq!(words(&report.wrong), wrong, "{damage}");
-    assert_eq!((words(&report.mended), words(&report.lost)), (vec![], vec![]), "{damage}");
+    assert_eq!((words(&report.repaired), words(&report.lost)), (vec![], vec![]), "{damage}");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn what_everybody_may_do_with_a_tenant_is_taken_away() {
     ];
     assert_eq!(database.words(&["default"]).await, found);
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!((words(&report.mended), words(&report.wrong)), (found.map(str::to_owned).to_vec(), vec![]));
+    assert_eq!((words(&report.repaired), words(&report.wrong)), (found.map(str::to_owned).to_vec(), vec![]));
     assert_eq!(database.words(&["default"]).await, Vec::<String>::new());
 }
 

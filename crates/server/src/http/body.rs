@@ -46,7 +46,7 @@ impl Call {
     }
 
     fn json(&self) -> Result<Value, Problem> {
-        json::read(self.body()).map_err(|error| Error::from(error).into())
+        json::parse_strict(self.body()).map_err(|error| Error::from(error).into())
     }
 }
 
@@ -96,8 +96,8 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> 
 async fn discard(mut body: Body) {
     let mut left = MAX_DISCARDED_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
-        let octets = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(octets) {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
             Some(rest) => left = rest,
             None => return,
         }
@@ -107,7 +107,7 @@ async fn discard(mut body: Body) {
 fn too_large() -> Problem {
     Problem::refusal(
         &Kind::TOO_LARGE,
-        format!("the body is longer than {MAX_BODY_BYTES} octets: split the document over several contexts"),
+        format!("the body is longer than {MAX_BODY_BYTES} bytes: split the document over several contexts"),
     )
 }
 

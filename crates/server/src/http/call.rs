@@ -89,7 +89,7 @@ impl Call {
         &self.query
     }
 
-    /// The body's octets.
+    /// The body's bytes.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
@@ -112,6 +112,6 @@ async fn segments(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
     }
     match RawPathParams::from_request_parts(parts, &()).await {
         Ok(params) => Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
-        Err(_) => Err(Problem::bad_parameter("path", "the percent-encoded octets are not UTF-8")),
+        Err(_) => Err(Problem::bad_parameter("path", "the percent-encoded bytes are not UTF-8")),
     }
 }

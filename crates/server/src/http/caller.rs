@@ -1,8 +1,7 @@
 //! Who calls, and what the path addresses.
 
 use context_domain::access::{Caller, Principal};
-use context_domain::id::ContextId;
-use context_domain::tenant::TenantId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::tree::{Address, SCOPE_MEMBERS, Scope};
 
 use super::access::unauthenticated;

@@ -128,7 +128,7 @@ impl Call {
             let values: Vec<_> = self.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect();
             values.join(&b", "[..])
         };
-        RequestHash::of(&[
+        RequestHash::from_parts(&[
             self.method().as_str().as_bytes(),
             self.target().as_bytes(),
             &header(&IF_MATCH),

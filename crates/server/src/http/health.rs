@@ -34,10 +34,10 @@ pub(super) const HEALTH: Spec = Spec {
     id: "health",
     access: Access::Bearer,
     summary: "Look at everything, and tell what is wrong",
-    description: "Sent with 200 where all is well, and with 503 where something is not. The findings name tenants: \
+    description: "Sent with 200 where all is healthy, and with 503 where something is not. The findings name tenants: \
                   they are told to operators, and others learn the status alone.",
     problems: &[Kind::STORE_UNAVAILABLE],
-    answers: &[Answer::Ok(Shape::Health), Answer::Unwell(Shape::Health)],
+    answers: &[Answer::Ok(Shape::Health), Answer::Unhealthy(Shape::Health)],
     ..LIVE
 };
 
@@ -52,8 +52,11 @@ pub(super) async fn ready(service: Arc<Service>, _: Call) -> Result<Response, Pr
 
 pub(super) async fn health(service: Arc<Service>, call: Call) -> Result<Response, Problem> {
     let health = service.health().await;
-    let (status, word) =
-        if health.is_well() { (StatusCode::OK, WELL) } else { (StatusCode::SERVICE_UNAVAILABLE, UNWELL) };
+    let (status, word) = if health.is_healthy() {
+        (StatusCode::OK, HEALTHY)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, UNHEALTHY)
+    };
     if call.in_installation()?.authorized_operator().is_err() {
         return Ok(answer::json(status, &json!({"status": word})));
     }
@@ -61,10 +64,10 @@ pub(super) async fn health(service: Arc<Service>, call: Call) -> Result<Response
     Ok(answer::json(status, &json!({"status": word, "checks": checks})))
 }
 
-const WELL: &str = "well";
-const UNWELL: &str = "unwell";
+const HEALTHY: &str = "healthy";
+const UNHEALTHY: &str = "unhealthy";
 
 fn check_json(check: &Check) -> Value {
-    let word = if check.problem.is_none() { WELL } else { UNWELL };
+    let word = if check.problem.is_none() { HEALTHY } else { UNHEALTHY };
     json!({"name": check.name, "status": word, "detail": check.problem})
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 pub(crate) const DEFAULT_CONCURRENT_REQUESTS: usize = 512;
 /// Connections at the same time; more wait to be accepted.
 pub(crate) const MAX_CONNECTIONS: usize = 4_096;
-/// Octets of a request's line and headers.
+/// Bytes of a request's line and headers.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Octets of a body beyond its limit that are read and thrown away, so that its sender gets to read the refusal
+/// Bytes of a body beyond its limit that are read and thrown away, so that its sender gets to read the refusal
 /// before the connection closes.
 pub(crate) const MAX_DISCARDED_BYTES: usize = 32 * 1024 * 1024;
 /// Time for a request's line and headers, and for a connection to stay idle.

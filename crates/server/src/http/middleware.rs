@@ -93,7 +93,7 @@ pub(crate) async fn no_method() -> Problem {
 fn finish(mut response: Response, id: &str) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         problem.log();
-        // A layer below counted the octets of the body that was not there yet.
+        // A layer below counted the bytes of the body that was not there yet.
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.to_json(id).to_string());
     }

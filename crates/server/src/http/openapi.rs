@@ -244,7 +244,7 @@ fn answers(spec: &'static Spec) -> impl Iterator<Item = (String, Response)> {
             Answer::Created(shape) => (StatusCode::CREATED, "Created.", Some(*shape)),
             Answer::NoContent => (StatusCode::NO_CONTENT, "Gone.", None),
             Answer::NotModified => (StatusCode::NOT_MODIFIED, "The client has it.", None),
-            Answer::Unwell(_) => return None,
+            Answer::Unhealthy(_) => return None,
         };
         let mut response = answered(about);
         for (media_type, schema) in shape.into_iter().flat_map(schemas::of) {
@@ -285,11 +285,11 @@ fn problems(route: &Route) -> impl Iterator<Item = (String, Response)> {
         let mut response = answered(&codes.join(" ")).content(PROBLEM_JSON, content("Problem"));
         // The findings of a health check share their status with problems.
         let findings = route.rules.spec.answers.iter().find_map(|answer| match answer {
-            Answer::Unwell(shape) => Some(schemas::of(*shape)),
+            Answer::Unhealthy(shape) => Some(schemas::of(*shape)),
             _ => None,
         });
-        let unwell = first.status == StatusCode::SERVICE_UNAVAILABLE;
-        for (media_type, schema) in findings.into_iter().flatten().filter(|_| unwell) {
+        let unhealthy = first.status == StatusCode::SERVICE_UNAVAILABLE;
+        for (media_type, schema) in findings.into_iter().flatten().filter(|_| unhealthy) {
             response = response.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
         }
         if first.status == StatusCode::UNAUTHORIZED {

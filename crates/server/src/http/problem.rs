@@ -170,7 +170,7 @@ fn kind_of(error: &Error) -> &'static Kind {
         Error::Contended => &Kind::CONTENDED,
         Error::Unavailable { .. } => &Kind::STORE_UNAVAILABLE,
         Error::OutcomeUnknown(_) => &Kind::OUTCOME_UNKNOWN,
-        Error::TenantUnwell { .. } => &Kind::TENANT_UNWELL,
+        Error::TenantUnhealthy { .. } => &Kind::TENANT_UNWELL,
         // Keys are managed on the command line: no route asks for one by its id.
         Error::Internal { .. } | Error::KeyNotFound(_) => &Kind::INTERNAL,
     }
@@ -249,7 +249,7 @@ impl Kind {
         "It is not known whether the write happened",
     );
     pub(crate) const TENANT_UNWELL: Self =
-        Self::new("tenant_unwell", StatusCode::SERVICE_UNAVAILABLE, "The tenant's area is damaged")
+        Self::new("tenant_unhealthy", StatusCode::SERVICE_UNAVAILABLE, "The tenant's area is damaged")
             .retry_after(30);
     pub(crate) const OVERLOADED: Self =
         Self::new("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Too many requests at the same time")
@@ -312,7 +312,7 @@ mod tests {
             Error::Contended,
             Error::Unavailable { detail: message(), source: None },
             Error::OutcomeUnknown("no answer".into()),
-            Error::TenantUnwell { tenant: tenant(), detail: message(), source: None },
+            Error::TenantUnhealthy { tenant: tenant(), detail: message(), source: None },
             Error::Internal { detail: message() },
         ];
         for error in errors {

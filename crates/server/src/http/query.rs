@@ -85,10 +85,10 @@ fn decoded(text: &str) -> Result<String, &'static str> {
     }
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(Into::into).map_err(|_: std::str::Utf8Error| "the percent-encoded octets are not UTF-8")
+    decoded.map(Into::into).map_err(|_: std::str::Utf8Error| "the percent-encoded bytes are not UTF-8")
 }
 
-/// Whether every `%` begins an encoded octet.
+/// Whether every `%` begins an encoded byte.
 pub(crate) fn is_percent_encoded(text: &str) -> bool {
     let mut pieces = text.split('%');
     pieces.next();

@@ -298,7 +298,7 @@ fn tenant() -> RefOr<Schema> {
 }
 
 fn health() -> RefOr<Schema> {
-    let status = || one_of(&["well", "unwell"]);
+    let status = || one_of(&["healthy", "unhealthy"]);
     let check = object(
         &["name", "status", "detail"],
         &[("name", text().into()), ("status", status()), ("detail", optional_text(None))],
@@ -363,7 +363,7 @@ fn pattern(pattern: String) -> RefOr<Schema> {
 const NODE_KEY: &str = r"^(\.{0,2}[^.\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*|\.{3}[^\u0000-\u001f\u007f-\u009f]*)$";
 
 fn node_key() -> RefOr<Schema> {
-    let about = "At most 255 octets of UTF-8 without control characters, not `.` or `..`.";
+    let about = "At most 255 bytes of UTF-8 without control characters, not `.` or `..`.";
     text()
         .min_length(Some(1))
         .max_length(Some(MAX_NODE_KEY_BYTES))

@@ -108,7 +108,7 @@ fn refusal(parameter: &Parameter, text: &str, rule: &impl Display) -> Problem {
 
 fn filter(text: &str) -> Result<Map<String, Value>, Problem> {
     let refuse = |rule: String| Problem::bad_parameter(FILTER.name, rule);
-    let value = json::read(text.as_bytes()).map_err(|error| match error {
+    let value = json::parse_strict(text.as_bytes()).map_err(|error| match error {
         ReadError::Syntax { line, column, message } => {
             refuse(format!("the value is not JSON: line {line}, column {column}: {message}"))
         }

@@ -248,7 +248,7 @@ pub(crate) enum Answer {
     /// 304
     NotModified,
     /// 503, and yet no problem: the findings are the answer.
-    Unwell(Shape),
+    Unhealthy(Shape),
 }
 
 /// What stands in an answer's body.

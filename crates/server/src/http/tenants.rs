@@ -7,8 +7,9 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use context_domain::error::Error;
 use context_domain::fault::Fault;
+use context_domain::id::TenantId;
 use context_domain::service::Service;
-use context_domain::tenant::{Tenant, TenantId};
+use context_domain::tenant::Tenant;
 use serde_json::{Map, Value, json};
 
 use super::answer;

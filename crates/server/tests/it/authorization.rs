@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use context_domain::access::{Access, Permission};
 use context_domain::clock::Timestamp;
-use context_domain::id::{IdSource, RandomIds};
-use context_domain::key::{KeyId, Token};
+use context_domain::id::{IdSource, KeyId, RandomIds};
+use context_domain::key::Token;
 use context_server::{Authentication, HttpConfig};
 use hyper::header::HeaderMap;
 use serde_json::{Value, json};
@@ -356,7 +356,7 @@ async fn health_names_tenants_to_operators_only() {
     let ask = |token: &str| world.server.call("GET", "/health").bearer(token).send();
     for (_, token) in &world.of_mine {
         let answer = ask(token).await;
-        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"status": "well"})));
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"status": "healthy"})));
     }
     let names = ask(&world.operator).await.json()["checks"].to_string();
     assert!(names.contains("tenant mine") && names.contains("tenant other"), "{names}");

@@ -75,7 +75,7 @@ async fn what_is_accepted_comes_back_value_identical_with_members_sorted() {
     let read = server.get(created.header("location")).await;
     assert_eq!(read.json()["context_data"], sent["context_data"]);
     assert_eq!(read.body, created.body);
-    // The text is the sorted one, octet by octet: upper case, lower case, then what is not ASCII.
+    // The text is the sorted one, byte by byte: upper case, lower case, then what is not ASCII.
     let text = std::str::from_utf8(&read.body).unwrap().to_owned();
     let at = |name: &str| text.find(name).unwrap_or_else(|| panic!("no {name} in {text}"));
     assert!(at("\"Z\":") < at("\"a\":") && at("\"a\":") < at("\"z\":") && at("\"z\":") < at("\"é\":"));

@@ -14,8 +14,11 @@ async fn a_whole_server_is_alive_ready_and_well() {
     assert_eq!(server.get("/readyz").await.json(), json!({"status": "ready"}));
     let health = server.get("/health").await;
     assert_eq!(health.status, 200);
-    let well = |name| json!({"name": name, "status": "well", "detail": null});
-    assert_eq!(health.json(), json!({"status": "well", "checks": [well("store"), well("tenant default")]}));
+    let healthy = |name| json!({"name": name, "status": "healthy", "detail": null});
+    assert_eq!(
+        health.json(),
+        json!({"status": "healthy", "checks": [healthy("store"), healthy("tenant default")]})
+    );
     for path in ["/livez", "/readyz", "/health"] {
         assert_eq!(server.call("HEAD", path).send().await.status, 200);
         server.get(&format!("{path}?verbose=1")).await.names("verbose");
@@ -24,7 +27,7 @@ async fn a_whole_server_is_alive_ready_and_well() {
 }
 
 #[tokio::test]
-async fn one_damaged_tenant_is_unwell_on_its_own_routes_only() {
+async fn one_damaged_tenant_is_unhealthy_on_its_own_routes_only() {
     let server = Server::start().await;
     server.post("/v1/tenants", &json!({"id": "damaged"})).await;
     for entry in fs::read_dir(server.folder.path().join("tenants")).unwrap() {
@@ -33,17 +36,17 @@ async fn one_damaged_tenant_is_unwell_on_its_own_routes_only() {
             fs::write(&path, b"this is no database").unwrap();
         }
     }
-    let unwell = server.get("/v1/tenants/damaged/tree").await;
-    assert_eq!(unwell.problem(503), "tenant_unwell");
+    let unhealthy = server.get("/v1/tenants/damaged/tree").await;
+    assert_eq!(unhealthy.problem(503), "tenant_unhealthy");
     assert_eq!(server.get("tree").await.status, 200);
     let health = server.get("/health").await;
     assert_eq!(health.status, 503);
-    assert_eq!(health.json()["status"], "unwell");
+    assert_eq!(health.json()["status"], "unhealthy");
     let checks = health.json()["checks"].as_array().unwrap().clone();
     let damaged = checks.iter().find(|check| check["name"] == "tenant damaged").unwrap();
-    assert_eq!(damaged["status"], "unwell");
+    assert_eq!(damaged["status"], "unhealthy");
     assert!(damaged["detail"].is_string());
-    assert!(checks.iter().any(|check| check["name"] == "tenant default" && check["status"] == "well"));
+    assert!(checks.iter().any(|check| check["name"] == "tenant default" && check["status"] == "healthy"));
     // One tenant's damage is no reason to take the whole process out of service.
     assert_eq!(server.get("/readyz").await.status, 200);
     assert_eq!(server.get("/livez").await.status, 200);
@@ -58,6 +61,6 @@ async fn a_server_that_lost_its_store_is_alive_and_not_ready() {
     assert!(!String::from_utf8_lossy(&unready.body).contains("driver"));
     assert_eq!(server.get("/v1/tenants").await.problem(503), "store_unavailable");
     let health = server.get("/health").await;
-    assert_eq!((health.status.as_u16(), &health.json()["status"]), (503, &json!("unwell")));
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (503, &json!("unhealthy")));
     assert_eq!(server.get("/livez").await.status, 200);
 }

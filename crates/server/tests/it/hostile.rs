@@ -17,7 +17,7 @@ async fn what_is_not_http_gets_no_success_and_stops_nothing() {
         write!(many, "x-{n}: y\r\n").unwrap();
     }
     let long = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(200_000));
-    for octets in [
+    for bytes in [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(),
         b"\r\n\r\n\r\n\0\0\0\r\n\r\n",
         b"GET\r\n\r\n",
@@ -30,12 +30,12 @@ async fn what_is_not_http_gets_no_success_and_stops_nothing() {
         b"POST /v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(octets).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut text = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;
         read.expect("the server hangs on to the connection").ok();
-        assert!(!text.starts_with(b"HTTP/1.1 2"), "{:?} gave {:?}", octets.escape_ascii().to_string(), String::from_utf8_lossy(&text));
+        assert!(!text.starts_with(b"HTTP/1.1 2"), "{:?} gave {:?}", bytes.escape_ascii().to_string(), String::from_utf8_lossy(&text));
     }
     for text in [many + "\r\n", long] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -255,7 +255,7 @@ async fn a_body_has_a_limit_announced_or_not() {
     chunked.extend(b"0\r\n\r\n");
     let text = server.raw(&chunked).await;
     assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"too_large\""), "{text}");
-    // Who asks first is told before a single octet is sent.
+    // Who asks first is told before a single byte is sent.
     let asked = format!("{head}content-length: 9000000000\r\nexpect: 100-continue\r\n\r\n");
     assert!(server.raw(asked.as_bytes()).await.starts_with("HTTP/1.1 413 "));
     assert_eq!(server.writes("default").await, 1);

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use context_domain::access::{Access, Permission};
 use context_domain::clock::{Clock, SystemClock};
-use context_domain::id::{IdSource, RandomIds};
-use context_domain::key::KeyId;
+use context_domain::id::{IdSource, KeyId, RandomIds};
 use serde_json::{Value, json};
 
 use crate::authorization::{Needs, needs, of, request, unknown_token};

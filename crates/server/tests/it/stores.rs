@@ -7,11 +7,12 @@ use context_domain::change::{Change, Idempotency};
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
 use context_domain::error::Error;
-use context_domain::key::{ApiKey, KeyId};
+use context_domain::id::{KeyId, TenantId};
+use context_domain::key::ApiKey;
 use context_domain::ports::{
     ChangeQuery, Check, Commit, ContextQuery, Contexts, Directory, Fact, KeyQuery, Outcome, Upkeep,
 };
-use context_domain::tenant::{NewTenant, Tenant, TenantId};
+use context_domain::tenant::{NewTenant, Tenant};
 use context_domain::tree::Address;
 
 use crate::support::Knobs;
@@ -36,7 +37,7 @@ impl Directory for LostStore {
         Err(Self::error())
     }
 
-    async fn page(&self, _: Option<&TenantId>, _: usize) -> Result<Vec<Tenant>, Error> {
+    async fn tenants(&self, _: Option<&TenantId>, _: usize) -> Result<Vec<Tenant>, Error> {
         Err(Self::error())
     }
 

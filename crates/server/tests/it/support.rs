@@ -8,9 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use context_domain::access::{Access, Caller, Principal};
 use context_domain::clock::{Clock, SystemClock, Timestamp};
-use context_domain::error::Error;
-use context_domain::id::{IdSource, RandomIds};
-use context_domain::key::{KeyId, SECRET_BYTES};
+use context_domain::id::{IdSource, KeyId, NoRandomness, RandomIds, SECRET_BYTES};
 use context_domain::service::{KeyRequest, Ports, Service};
 use context_server::{Authentication, HttpConfig, openapi, router, serve};
 use http_body_util::{BodyExt, Full};
@@ -84,7 +82,7 @@ impl IdSource for TestIds {
         RandomIds.uuid()
     }
 
-    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error> {
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], NoRandomness> {
         RandomIds.secret()
     }
 }
@@ -204,10 +202,10 @@ impl Server {
         page["items"].as_array().unwrap().len()
     }
 
-    /// Sends octets as they are and answers what came back until the server closed.
-    pub(crate) async fn raw(&self, octets: &[u8]) -> String {
+    /// Sends bytes as they are and answers what came back until the server closed.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(octets).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
         let mut text = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
         read.expect("the server neither answered nor closed").unwrap();
@@ -370,7 +368,7 @@ impl Answer {
         assert!(!problem["title"].as_str().unwrap().is_empty(), "{place}");
         assert!(!problem["detail"].as_str().unwrap().is_empty(), "{place}");
         let later =
-            matches!(code, "contended" | "store_unavailable" | "tenant_unwell" | "overloaded" | "timeout");
+            matches!(code, "contended" | "store_unavailable" | "tenant_unhealthy" | "overloaded" | "timeout");
         // A write of unknown outcome may be repeated by who sent a key, which the answer does not tell.
         let depends = code == "outcome_unknown";
         assert!(depends || self.headers.contains_key("retry-after") == later, "{place}");

@@ -2,9 +2,8 @@
 
 use context_domain::change::{Change, Idempotency, RequestHash};
 use context_domain::clock::Timestamp;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::ChangeQuery;
-use context_domain::tenant::TenantId;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};

@@ -6,11 +6,10 @@
 
 use context_domain::change::Operation;
 use context_domain::context::{Context, Etag};
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::limits::IDEMPOTENCY_WINDOW_MICROS;
 use context_domain::ports::{Commit, Expect, Op, Outcome};
 use context_domain::search::words_of_content;
-use context_domain::tenant::TenantId;
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};

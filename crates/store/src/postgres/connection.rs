@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Row};
 

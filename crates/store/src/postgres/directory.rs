@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use context_domain::clock::Timestamp;
 use context_domain::error::Error;
-use context_domain::key::{ApiKey, KeyId};
+use context_domain::id::{KeyId, TenantId};
+use context_domain::key::ApiKey;
 use context_domain::ports::{Directory, KeyQuery};
-use context_domain::tenant::{Generation, NewTenant, Tenant, TenantId};
+use context_domain::tenant::{Generation, NewTenant, Tenant};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -54,7 +55,7 @@ impl Directory for Store {
         Ok(found.map(|(tenant, _)| tenant))
     }
 
-    async fn page(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error> {
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error> {
         let page = self.tenants(after, limit).await.map_err(Failure::in_store)?;
         Ok(page.into_iter().map(|(tenant, _)| tenant).collect())
     }

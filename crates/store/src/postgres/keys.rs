@@ -3,9 +3,9 @@
 use context_domain::access::Access as KeyAccess;
 use context_domain::clock::Timestamp;
 use context_domain::error::Error;
-use context_domain::key::{ApiKey, KeyId, SecretHash};
+use context_domain::id::{KeyId, TenantId};
+use context_domain::key::{ApiKey, SecretHash};
 use context_domain::ports::KeyQuery;
-use context_domain::tenant::TenantId;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -103,7 +103,7 @@ impl Store {
         rows.first().map(key).transpose()
     }
 
-    /// A page of keys, by id in octet order.
+    /// A page of keys, by id in byte order.
     pub(super) async fn page_of_keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
         // Every id comes after the empty text.
         let (after, limit) = (query.after.as_ref().map_or("", KeyId::as_str), rows::limit(query.limit));

@@ -14,9 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use context_domain::context::Context;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::limits::MAX_DOCUMENTS_BYTES;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Level, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -26,11 +25,11 @@ use serde_json::{Map, Value};
 const EXPECTED_DOCUMENTS: usize = 16 * 1024;
 /// Scopes of which it is known which context stands there.
 const MAX_PLACES: usize = 16 * 1024;
-/// What a document takes beside its members, in octets: its other columns, and the entry itself.
+/// What a document takes beside its members, in bytes: its other columns, and the entry itself.
 const ENTRY_BYTES: usize = 1024;
-/// What the allocator adds to a text or a list, in octets, at a guess.
+/// What the allocator adds to a text or a list, in bytes, at a guess.
 const ALLOCATION_BYTES: usize = 16;
-/// What a node of the map of an object's members takes, in octets, and how many members it holds when half full.
+/// What a node of the map of an object's members takes, in bytes, and how many members it holds when half full.
 const NODE_BYTES: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
 const NODE_MEMBERS: usize = 6;
 
@@ -147,7 +146,7 @@ impl Remembered {
     }
 }
 
-/// About how many octets of memory a value takes beside its own size.
+/// About how many bytes of memory a value takes beside its own size.
 fn footprint(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

@@ -2,7 +2,7 @@
 //!
 //! The store makes and changes no tables: that is the fleet's, as the owner. A call on a tenant is one statement or one
 //! transaction; every statement names the tenant's schema and carries its id (`statements`). What is missing or
-//! damaged in a schema makes that tenant unwell, and leaves the others working.
+//! damaged in a schema makes that tenant unhealthy, and leaves the others working.
 
 mod cancel;
 mod changes;
@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use context_domain::clock::Clock;
 use context_domain::error::Error;
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -109,7 +109,7 @@ impl Store {
         } else {
             failure.in_tenant(tenant)
         };
-        if matches!(error, Error::TenantUnwell { .. }) {
+        if matches!(error, Error::TenantUnhealthy { .. }) {
             self.suspects().insert(tenant.clone());
         }
         Err(error)
@@ -121,7 +121,7 @@ impl Store {
             Ok(None) => Error::TenantNotFound { tenant: tenant.clone() },
             Ok(Some(_)) if failure.is_undefined() => match self.faults(std::slice::from_ref(tenant)).await {
                 Ok(faults) => match faults.into_values().next() {
-                    Some(faults) => Failure::damaged(unwell(tenant, &faults)).in_tenant(tenant),
+                    Some(faults) => Failure::damaged(unhealthy(tenant, &faults)).in_tenant(tenant),
                     None => failure.in_tenant(tenant),
                 },
                 Err(other) => other.in_store(),
@@ -153,7 +153,7 @@ fn missing(tenant: &TenantId, lacks: &[String]) -> String {
 }
 
 /// What is wrong with a tenant of which this was found, and what to do.
-fn unwell(tenant: &TenantId, faults: &[Fault]) -> String {
+fn unhealthy(tenant: &TenantId, faults: &[Fault]) -> String {
     let lacks = faults.iter().filter_map(|fault| match fault {
         Fault::Missing(object) => Some(object.clone()),
         Fault::Open(_) | Fault::Changed { .. } => None,

@@ -1,6 +1,6 @@
 //! Names in SQL: each quoted, so that it is what it says and nothing else.
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 
 /// A name as an identifier: `"tenant_my-tenant"`.
 pub fn identifier(name: &str) -> String {
@@ -13,7 +13,7 @@ pub fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
-/// The name of a tenant's schema, not quoted. One id has one schema: an id has at most 48 octets, a name in PostgreSQL 63.
+/// The name of a tenant's schema, not quoted. One id has one schema: an id has at most 48 bytes, a name in PostgreSQL 63.
 pub fn schema_of(tenant: &TenantId) -> String {
     format!("tenant_{tenant}")
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio::sync::{AcquireError, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
 
 use tokio::task::JoinHandle;

@@ -2,10 +2,9 @@
 
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::ContextQuery;
 use context_domain::search::{Search, leaves};
-use context_domain::tenant::TenantId;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql, Type};

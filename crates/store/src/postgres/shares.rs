@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Tenants after which those that have no call under way are forgotten.

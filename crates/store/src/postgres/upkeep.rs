@@ -5,16 +5,16 @@
 
 use async_trait::async_trait;
 use context_domain::error::Error;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::{ChangeQuery, Check, Fact, Upkeep};
-use context_domain::tenant::{Tenant, TenantId};
+use context_domain::tenant::Tenant;
 use tokio_postgres::types::Type;
 
 use super::failure::Failure;
 use super::pool::{Access, Pool};
 use super::session::Mode;
 use super::statement::Param;
-use super::{CONTROL_REVISION, Store, TENANT_REVISION, missing, rows, schema_of, statements, unwell};
+use super::{CONTROL_REVISION, Store, TENANT_REVISION, missing, rows, schema_of, statements, unhealthy};
 
 /// Tenants that are looked at by one statement. It locks each table and index that it names, for which the server has room
 /// for some thousand.
@@ -151,7 +151,7 @@ impl Store {
         let mut faults = self.faults(&ids).await?;
         let look = |(tenant, revision): (Tenant, i32)| {
             let problem = match faults.remove(&schema_of(&tenant.id)) {
-                Some(faults) => Some(unwell(&tenant.id, &faults)),
+                Some(faults) => Some(unhealthy(&tenant.id, &faults)),
                 None => (revision < TENANT_REVISION).then(|| behind(&tenant.id, revision)),
             };
             (tenant, problem)
@@ -168,9 +168,9 @@ impl Store {
 
     /// Looks for the global nodes of those with which nothing is wrong so far.
     async fn look_for_globals(&self, visitor: &Pool, looked: Vec<Looked>) -> Result<Vec<Looked>, Failure> {
-        let well: Vec<_> = looked.iter().filter(|(_, problem)| problem.is_none()).collect();
-        let well: Vec<_> = well.into_iter().map(|(tenant, _)| tenant.id.clone()).collect();
-        let Ok(counts) = count_globals(visitor, &well).await else {
+        let healthy: Vec<_> = looked.iter().filter(|(_, problem)| problem.is_none()).collect();
+        let healthy: Vec<_> = healthy.into_iter().map(|(tenant, _)| tenant.id.clone()).collect();
+        let Ok(counts) = count_globals(visitor, &healthy).await else {
             // One of them cannot be read: each is asked alone.
             let mut found = Vec::new();
             for (tenant, problem) in looked {
@@ -194,7 +194,7 @@ impl Store {
         match count_globals(visitor, std::slice::from_ref(tenant)).await {
             Ok(counts) => Ok(lacks_global(&counts, tenant)),
             Err(failure) => match self.answered::<()>(tenant, Err(failure)).await {
-                Err(Error::TenantUnwell { detail, .. }) => Ok(Some(detail)),
+                Err(Error::TenantUnhealthy { detail, .. }) => Ok(Some(detail)),
                 Err(Error::TenantNotFound { .. }) | Ok(()) => Ok(None),
                 Err(other) => Ok(Some(other.to_string())),
             },
@@ -225,7 +225,7 @@ impl Store {
                 Ok(Some(None))
             }
             Err(failure) => match self.answered::<()>(&tenant.id, Err(failure)).await {
-                Err(Error::TenantUnwell { detail, .. }) => Ok(Some(Some(detail))),
+                Err(Error::TenantUnhealthy { detail, .. }) => Ok(Some(Some(detail))),
                 Err(Error::TenantNotFound { .. }) => Ok(None),
                 Err(other) => Ok(Some(Some(other.to_string()))),
                 Ok(()) => Ok(Some(None)),

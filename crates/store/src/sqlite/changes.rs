@@ -2,9 +2,8 @@
 
 use context_domain::change::{Change, Idempotency, Operation, Record, RequestHash};
 use context_domain::clock::Timestamp;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::ChangeQuery;
-use context_domain::tenant::TenantId;
 use rusqlite::{Connection, Row, named_params};
 use serde_json::Value;
 

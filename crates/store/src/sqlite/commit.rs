@@ -4,10 +4,9 @@ use context_domain::change::Operation;
 use context_domain::clock::Timestamp;
 use context_domain::content::Content;
 use context_domain::context::{Context, Etag};
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::limits::IDEMPOTENCY_WINDOW_MICROS;
 use context_domain::ports::{Commit, Expect, Op, Outcome, Subtree};
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Level, NodeKey, Place, Scope};
 use rusqlite::{Connection, Row};
 

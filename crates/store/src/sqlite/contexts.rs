@@ -7,9 +7,8 @@ use context_domain::change::{Change, Idempotency};
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
 use context_domain::error::Error;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Contexts, Outcome};
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Level, Scope};
 use rusqlite::Connection;
 

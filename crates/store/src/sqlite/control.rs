@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use context_domain::clock::Timestamp;
-use context_domain::tenant::{Tenant, TenantId};
+use context_domain::id::TenantId;
+use context_domain::tenant::Tenant;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::connections::{Idle, IfMissing, connect, use_wal};
@@ -92,7 +93,7 @@ pub(super) fn find(connection: &Connection, id: &TenantId) -> Result<Option<Tena
     )
 }
 
-/// The tenants behind `after`, by id in octet order.
+/// The tenants behind `after`, by id in byte order.
 pub(super) fn page(connection: &Connection, after: &str, limit: usize) -> Result<Vec<Tenant>, Failure> {
     rows::all(
         connection,

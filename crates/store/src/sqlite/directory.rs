@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use context_domain::access::Access;
 use context_domain::clock::Timestamp;
 use context_domain::error::Error;
-use context_domain::key::{ApiKey, KeyId};
+use context_domain::id::{KeyId, TenantId};
+use context_domain::key::ApiKey;
 use context_domain::ports::{Directory, KeyQuery};
-use context_domain::tenant::{NewTenant, Tenant, TenantId};
+use context_domain::tenant::{NewTenant, Tenant};
 use rusqlite::Connection;
 
 use super::failure::Failure;
@@ -21,7 +22,7 @@ impl Directory for Store {
     async fn create(&self, new: &NewTenant) -> Result<bool, Error> {
         // A drop that was cut short is finished first: the id is free since its tombstone.
         match self.visit(&new.tenant.id).await {
-            Ok(()) | Err(Error::TenantNotFound { .. } | Error::TenantUnwell { .. }) => {}
+            Ok(()) | Err(Error::TenantNotFound { .. } | Error::TenantUnhealthy { .. }) => {}
             Err(error) => return Err(error),
         }
         let new = new.clone();
@@ -45,7 +46,7 @@ impl Directory for Store {
         self.read_control(move |connection| control::find(connection, &id)).await
     }
 
-    async fn page(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error> {
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error> {
         // Every id comes after the empty text.
         let after = after.map_or_else(String::new, TenantId::to_string);
         self.read_control(move |connection| control::page(connection, &after, limit)).await

@@ -63,7 +63,7 @@ impl DriverError for rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
-    use context_domain::tenant::TenantId;
+    use context_domain::id::TenantId;
 
     use super::*;
     use rusqlite::ffi;
@@ -84,9 +84,9 @@ mod tests {
             (ffi::SQLITE_CANTOPEN, "store_unavailable"),
             (ffi::SQLITE_IOERR_FSYNC, "store_unavailable"),
             (ffi::SQLITE_NOMEM, "store_unavailable"),
-            (ffi::SQLITE_CORRUPT, "tenant_unwell"),
-            (ffi::SQLITE_NOTADB, "tenant_unwell"),
-            (ffi::SQLITE_ERROR, "tenant_unwell"),
+            (ffi::SQLITE_CORRUPT, "tenant_unhealthy"),
+            (ffi::SQLITE_NOTADB, "tenant_unhealthy"),
+            (ffi::SQLITE_ERROR, "tenant_unhealthy"),
             (ffi::SQLITE_CONSTRAINT_UNIQUE, "internal"),
             (ffi::SQLITE_MISUSE, "internal"),
         ] {
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(error.code(), expected, "{code}");
             assert!(!error.to_string().contains("driver"), "{error}");
             let of_control = Failure::from(sqlite(code)).of_control().in_tenant(&tenant);
-            assert_ne!(of_control.code(), "tenant_unwell", "{code}");
+            assert_ne!(of_control.code(), "tenant_unhealthy", "{code}");
         }
         assert_eq!(Failure::from(sqlite(ffi::SQLITE_CORRUPT)).in_store().code(), "store_unavailable");
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use context_domain::clock::Clock;
 use context_domain::error::Error;
-use context_domain::id::IdSource;
-use context_domain::tenant::{Generation, NewTenant, TenantId};
+use context_domain::id::{IdSource, TenantId};
+use context_domain::tenant::{Generation, NewTenant};
 use lru::LruCache;
 
 use super::control::{self, Control};
@@ -83,9 +83,9 @@ impl Files {
     }
 
     /// The failure of a call on a tenant. Whose file was found damaged is suspect until it was read through.
-    pub(super) fn unwell(&self, file: &TenantFile, failure: Failure) -> Error {
+    pub(super) fn unhealthy(&self, file: &TenantFile, failure: Failure) -> Error {
         let error = failure.in_tenant(&file.id);
-        if matches!(error, Error::TenantUnwell { .. }) {
+        if matches!(error, Error::TenantUnhealthy { .. }) {
             self.suspects().insert(file.generation.clone());
         }
         error

@@ -1,8 +1,7 @@
 //! The index of a tenant's contexts: of each its terms and times, by a position that orders as its id does.
 
 use context_domain::context::Context;
-use context_domain::id::ContextId;
-use context_domain::tenant::TenantId;
+use context_domain::id::{ContextId, TenantId};
 use rusqlite::Connection;
 
 use super::contexts;

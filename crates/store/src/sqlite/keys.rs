@@ -2,9 +2,9 @@
 
 use context_domain::access::Access;
 use context_domain::clock::Timestamp;
-use context_domain::key::{ApiKey, KeyId, SecretHash};
+use context_domain::id::{KeyId, TenantId};
+use context_domain::key::{ApiKey, SecretHash};
 use context_domain::ports::KeyQuery;
-use context_domain::tenant::TenantId;
 use rusqlite::{Connection, Row, named_params};
 
 use super::control;
@@ -74,7 +74,7 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<ApiKey>
     rows::one(connection, sql, [id.as_str()], key)
 }
 
-/// A page of keys, by id in octet order.
+/// A page of keys, by id in byte order.
 pub(super) fn page(connection: &Connection, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
     let all = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2");
     let of_one = concat!(

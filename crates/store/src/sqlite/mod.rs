@@ -25,8 +25,7 @@ use std::sync::Arc;
 
 use context_domain::clock::Clock;
 use context_domain::error::Error;
-use context_domain::id::IdSource;
-use context_domain::tenant::TenantId;
+use context_domain::id::{IdSource, TenantId};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
@@ -97,7 +96,7 @@ impl Store {
             let work = Arc::clone(&work);
             let met = self.blocking(turn, move |files| {
                 let met = file.transact(&files.control, behavior, |connection| work(connection));
-                files.leave_the_dead(&file, met).map_err(|failure| files.unwell(&file, failure))
+                files.leave_the_dead(&file, met).map_err(|failure| files.unhealthy(&file, failure))
             });
             if let Some(value) = met.await? {
                 return Ok(value);

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::failure::Failure;

@@ -6,10 +6,9 @@
 
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::ContextQuery;
 use context_domain::search::Search;
-use context_domain::tenant::TenantId;
 use rusqlite::{Connection, Params, named_params};
 
 use super::contexts::{is_live, with_ancestors};

@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use context_domain::tenant::{Generation, NewTenant, TenantId};
+use context_domain::id::TenantId;
+use context_domain::tenant::{Generation, NewTenant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Mutex;
 

@@ -138,21 +138,21 @@ impl Hash {
             Kind::User => b'u',
             Kind::Word => b'w',
         };
-        Self(Self::BASIS).octet(letter)
+        Self(Self::BASIS).byte(letter)
     }
 
-    /// Adds a text. No octet of one is 0xff, which therefore tells where it ends.
+    /// Adds a text. No byte of one is 0xff, which therefore tells where it ends.
     fn part(self, text: &str) -> Self {
-        text.bytes().fold(self, Self::octet).octet(0xff)
+        text.bytes().fold(self, Self::byte).byte(0xff)
     }
 
     /// Marks the end of a row of texts.
     fn end(self) -> Self {
-        self.octet(0xfe)
+        self.byte(0xfe)
     }
 
-    fn octet(self, octet: u8) -> Self {
-        Self((self.0 ^ u64::from(octet)).wrapping_mul(Self::PRIME))
+    fn byte(self, byte: u8) -> Self {
+        Self((self.0 ^ u64::from(byte)).wrapping_mul(Self::PRIME))
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use async_trait::async_trait;
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::ports::{Check, Fact, Upkeep};
-use context_domain::tenant::TenantId;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::Failure;
@@ -89,7 +89,7 @@ impl Store {
                 // A quick look does not find the damage that a call has met.
                 let look = if files.is_suspect(&file) { Files::inspect_tenant } else { look };
                 let verdict =
-                    look(files, &file).map_err(|failure| files.unwell(&file, failure)).transpose()?;
+                    look(files, &file).map_err(|failure| files.unhealthy(&file, failure)).transpose()?;
                 if verdict.is_ok() {
                     files.trust(&file);
                 }
@@ -169,9 +169,9 @@ fn global_node_is_there(connection: &Connection, tenant: &TenantId) -> Result<()
 }
 
 fn finding(name: String, verdict: Result<(), Error>) -> Check {
-    // An unwell tenant's name stands in the check's already.
+    // An unhealthy tenant's name stands in the check's already.
     let problem = verdict.err().map(|error| match error {
-        Error::TenantUnwell { detail, .. } => detail,
+        Error::TenantUnhealthy { detail, .. } => detail,
         other => other.to_string(),
     });
     Check { name, problem }

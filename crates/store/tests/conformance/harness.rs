@@ -8,12 +8,12 @@ use context_domain::clock::{Clock, Timestamp};
 use context_domain::content::Content;
 use context_domain::context::Context;
 use context_domain::error::Error;
-use context_domain::id::{ContextId, IdSource};
+use context_domain::id::{ContextId, IdSource, TenantId};
 use context_domain::ports::{
     ChangeQuery, Commit, ContextList, ContextQuery, EnsurePath, Expect, Op, Outcome, Subtree,
 };
 use context_domain::service::Ports;
-use context_domain::tenant::{NewTenant, Tenant, TenantId};
+use context_domain::tenant::{NewTenant, Tenant};
 use context_domain::tree::{Address, Level, Place, Scope};
 use serde_json::{Value, json};
 
@@ -208,7 +208,7 @@ pub(crate) fn key(principal: &str, key: &str, request: &str) -> Idempotency {
     Idempotency {
         principal: principal.to_owned(),
         key: key.parse().unwrap(),
-        request: RequestHash::of(&[request.as_bytes()]),
+        request: RequestHash::from_parts(&[request.as_bytes()]),
     }
 }
 

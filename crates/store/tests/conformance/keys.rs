@@ -3,10 +3,9 @@
 use context_domain::access::{Access, Permission};
 use context_domain::clock::Timestamp;
 use context_domain::error::Error;
-use context_domain::id::IdSource;
-use context_domain::key::{ApiKey, KeyId, Token};
+use context_domain::id::{IdSource, KeyId, TenantId};
+use context_domain::key::{ApiKey, Token};
 use context_domain::ports::KeyQuery;
-use context_domain::tenant::TenantId;
 
 use crate::harness::{HOUR, World};
 

@@ -66,7 +66,7 @@ macro_rules! all_cases {
                 a_key_is_known_for_a_day, a_deletion_is_remembered, remembered_finds_what_was_done_since,
                 one_key_at_once_writes_once, the_key_comes_before_the_condition,
                 only_the_addressed_context_carries_the_key;
-            pages: all_contexts_by_id, children_by_key_in_octet_order, expired_ones_are_hidden,
+            pages: all_contexts_by_id, children_by_key_in_byte_order, expired_ones_are_hidden,
                 what_stands_below_an_expired_one_is_hidden, pages_of_nothing;
             changes: newest_first_behind_a_key, of_one_context, one_revision_for_a_whole_transaction,
                 a_record_tells_who_and_when, history_stays_after_removal, later_writes_have_greater_revisions;
@@ -74,7 +74,7 @@ macro_rules! all_cases {
                 inheritance_comes_back_identical, times_come_back_to_the_microsecond, large_and_deep_documents;
             tenants: a_new_store_has_the_default_tenant, tenants_are_made_listed_and_dropped,
                 an_unknown_tenant_is_not_found, tenants_are_apart, a_tenant_made_again_starts_empty,
-                a_dropped_default_stays_dropped, an_unwell_tenant_leaves_others_working,
+                a_dropped_default_stays_dropped, an_unhealthy_tenant_leaves_others_working,
                 everything_is_there_after_reopening, many_tenants_at_once, a_tenant_dropped_elsewhere_is_gone,
                 a_tenant_made_by_many_at_once_is_one, a_store_opened_by_many_at_once_is_one;
             keys: a_key_comes_back_identical, keys_are_listed_by_id, a_key_is_ended_once, a_key_replaces_another,

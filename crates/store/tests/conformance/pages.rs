@@ -1,4 +1,4 @@
-//! Pages: lists in octet order that go on behind a key and hide what has expired.
+//! Pages: lists in byte order that go on behind a key and hide what has expired.
 
 use context_domain::ports::ContextList;
 
@@ -24,7 +24,7 @@ pub(crate) async fn all_contexts_by_id(world: &World) {
     assert_eq!(found, expected);
 }
 
-pub(crate) async fn children_by_key_in_octet_order(world: &World) {
+pub(crate) async fn children_by_key_in_byte_order(world: &World) {
     let mut keys =
         vec!["a", "B", "b", "a ", " a", "a-", "a_", "aa", "é", "z", "Z", "10", "9", "世", "🌍", "\u{ffff}"];
     for key in &keys {

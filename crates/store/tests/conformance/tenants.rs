@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::ports::{ChangeQuery, ContextQuery, Outcome, Subtree};
 use context_domain::service::Ports;
-use context_domain::tenant::{NewTenant, TenantId};
+use context_domain::tenant::NewTenant;
 use context_domain::tree::Address;
 
 use crate::harness::{World, done, every, key, numbered, scope};
 
 async fn listed(ports: &Ports) -> Vec<String> {
-    let tenants = ports.directory.page(None, 1_000).await.unwrap();
+    let tenants = ports.directory.tenants(None, 1_000).await.unwrap();
     tenants.into_iter().map(|tenant| tenant.id.to_string()).collect()
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn tenants_are_made_listed_and_dropped(world: &World) {
     names.sort_unstable();
     assert_eq!(listed(&world.ports).await, names);
     let directory = &world.ports.directory;
-    let page = directory.page(Some(&"a".parse().unwrap()), 2).await.unwrap();
+    let page = directory.tenants(Some(&"a".parse().unwrap()), 2).await.unwrap();
     assert_eq!(page.into_iter().map(|tenant| tenant.id.to_string()).collect::<Vec<_>>(), names[2..4]);
     let again = NewTenant::new("a".parse().unwrap(), world.clock.as_ref(), world.ids.as_ref());
     assert!(!directory.create(&again).await.unwrap());
@@ -125,24 +126,24 @@ pub(crate) async fn a_dropped_default_stays_dropped(world: &World) {
     assert_eq!(listed(&world.reopened().await).await, ["other"]);
 }
 
-pub(crate) async fn an_unwell_tenant_leaves_others_working(world: &World) {
+pub(crate) async fn an_unhealthy_tenant_leaves_others_working(world: &World) {
     let broken = world.make_tenant("broken").await;
     world.store.damage(&broken).await;
     let ports = world.reopened().await;
     let address = Address::Scope(scope(&[]));
     for _ in 0..2 {
         let error = ports.contexts.chain(&broken.id, &address).await.unwrap_err();
-        assert!(matches!(&error, Error::TenantUnwell { tenant, .. } if *tenant == broken.id), "{error:?}");
+        assert!(matches!(&error, Error::TenantUnhealthy { tenant, .. } if *tenant == broken.id), "{error:?}");
         let error = ports.contexts.commit(&broken.id, world.creation(&["p"], numbered(1))).await.unwrap_err();
-        assert!(matches!(&error, Error::TenantUnwell { .. }), "{error:?}");
+        assert!(matches!(&error, Error::TenantUnhealthy { .. }), "{error:?}");
     }
     assert_eq!(ports.contexts.chain(&world.tenant, &address).await.unwrap().len(), 1);
     ports.upkeep.ready().await.unwrap();
     let checks = ports.upkeep.checks().await;
-    let unwell: Vec<_> = checks.iter().filter(|check| check.problem.is_some()).collect();
-    assert_eq!((checks.len(), unwell.len(), unwell[0].name.as_str()), (3, 1, "tenant broken"));
+    let unhealthy: Vec<_> = checks.iter().filter(|check| check.problem.is_some()).collect();
+    assert_eq!((checks.len(), unhealthy.len(), unhealthy[0].name.as_str()), (3, 1, "tenant broken"));
     let new = NewTenant::new(broken.id.clone(), world.clock.as_ref(), world.ids.as_ref());
-    assert!(!ports.directory.create(&new).await.unwrap(), "it is unwell, not gone");
+    assert!(!ports.directory.create(&new).await.unwrap(), "it is unhealthy, not gone");
 }
 
 pub(crate) async fn everything_is_there_after_reopening(world: &World) {

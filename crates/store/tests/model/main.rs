@@ -254,7 +254,7 @@ impl Trial {
         let (principal, idempotency) = match &request.key {
             None => ("nobody".to_owned(), None),
             Some((principal, fingerprint)) => {
-                let hash = RequestHash::of(&[fingerprint.as_bytes()]);
+                let hash = RequestHash::from_parts(&[fingerprint.as_bytes()]);
                 (principal.clone(), Some(("key".parse().unwrap(), hash)))
             }
         };

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use context_domain::error::Error;
+use context_domain::id::TenantId;
 use context_domain::ports::{Expect, Op, Outcome, Subtree};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
 use context_store::postgres::ConnectionMode;
 use context_testing::{PgBouncer, PoolMode, SERVER, SUPERUSER};

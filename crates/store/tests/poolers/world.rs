@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use context_domain::change::Operation;
 use context_domain::context::Context;
+use context_domain::id::TenantId;
 use context_domain::ports::{Expect, Op, Outcome};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
 use context_store::postgres::ConnectionMode;
 use context_testing::{PgBouncer, PoolMode, SERVER, Server};

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use context_domain::error::Error;
-use context_domain::id::ContextId;
+use context_domain::id::{ContextId, TenantId};
 use context_domain::ports::{Op, Outcome};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Address, Scope};
 use context_testing::{SERVER, Server};
 use serde_json::Map;

@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use context_domain::clock::{Clock, Timestamp};
-use context_domain::error::Error;
-use context_domain::id::IdSource;
-use context_domain::key::SECRET_BYTES;
+use context_domain::id::{IdSource, NoRandomness, SECRET_BYTES};
 use uuid::Uuid;
 
 /// A clock that stands still until it is moved.
@@ -44,7 +42,7 @@ impl IdSource for CountedIds {
         Uuid::from_u64_pair(0x0197_0000_0000_7000, self.0.fetch_add(1, Ordering::SeqCst))
     }
 
-    fn secret(&self) -> Result<[u8; SECRET_BYTES], Error> {
+    fn secret(&self) -> Result<[u8; SECRET_BYTES], NoRandomness> {
         let mut secret = [0; SECRET_BYTES];
         secret[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
         Ok(secret)

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use context_domain::clock::SystemClock;
-use context_domain::id::RandomIds;
+use context_domain::id::{RandomIds, TenantId};
 use context_domain::service::Ports;
-use context_domain::tenant::TenantId;
 use context_fleet::{Fleet, Plan};
 use context_store::StoreOptions;
 use context_store::postgres::ConnectionMode;

@@ -4,9 +4,8 @@ use context_domain::change::{Operation, Record};
 use context_domain::clock::{Clock, SystemClock};
 use context_domain::content::Content;
 use context_domain::context::Context;
-use context_domain::id::{ContextId, IdSource, RandomIds};
+use context_domain::id::{ContextId, IdSource, RandomIds, TenantId};
 use context_domain::ports::{Commit, Expect, Op};
-use context_domain::tenant::TenantId;
 use context_domain::tree::{Level, Place, Scope};
 use serde_json::{Map, Value};
 

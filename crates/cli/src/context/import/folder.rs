@@ -197,9 +197,9 @@ impl Reader {
 
     fn document(&self, path: &Path) -> Result<Value, Wrong> {
         let shown = self.shown(path);
-        let octets = fs::read(path).map_err(|error| Wrong::whole(&shown, error.to_string()))?;
+        let bytes = fs::read(path).map_err(|error| Wrong::whole(&shown, error.to_string()))?;
         let syntax = Syntax::of(path).unwrap_or(Syntax::Json);
-        document::read(syntax, &octets).map_err(|refusal: Refusal| Wrong::new(&shown, refusal))
+        document::read(syntax, &bytes).map_err(|refusal: Refusal| Wrong::new(&shown, refusal))
     }
 }
 

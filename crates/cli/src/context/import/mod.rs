@@ -33,5 +33,5 @@ pub(super) async fn run(service: &Service, args: &ImportArgs, output: &Output) -
     let items = apply::apply(service, &caller, planned, args).await;
     let report = report::Report { dry_run: args.dry_run, ignored: found.ignored, items };
     report.print(output)?;
-    Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
+    Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
 }

@@ -19,7 +19,7 @@ const ELSE: [&str; 3] = ["held_back", "undone", "left"];
 
 impl Report {
     /// Whether everything was done, or would be.
-    pub(super) fn is_well(&self) -> bool {
+    pub(super) fn is_healthy(&self) -> bool {
         self.count("refused") == 0 && self.count("left") == 0
     }
 

@@ -107,8 +107,8 @@ fn target(root: &Path, path: &Path, candidates: &[PathBuf]) -> Result<PathBuf, S
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let octets = fs::read(path).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(octets).map_err(|_| "the file is not UTF-8".to_owned())?;
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
     if text.contains('\0') {
         return Err("the text holds the character U+0000, which cannot be kept: leave it out".to_owned());
     }

@@ -99,7 +99,7 @@ fn a_column_of_another_type_is_named_and_left_to_people() {
     let report = refused(&["--output", "json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let wrong = json!([{"name": "tenant demo", "problem": says}]);
-    assert_eq!((&report["well"], &report["wrong"], &report["done"]), (&json!(false), &wrong, &json!([])));
+    assert_eq!((&report["healthy"], &report["wrong"], &report["done"]), (&json!(false), &wrong, &json!([])));
     // Bootstrap has not changed it, and has nothing against one that was put back.
     let found = "SELECT data_type::text FROM information_schema.columns
                  WHERE table_schema = 'tenant_demo' AND table_name = 'contexts' AND column_name = 'title'";
@@ -133,7 +133,7 @@ fn the_tenants_come_from_the_environment_and_a_health_check_looks_at_every_one()
     assert!(bootstrap(&[]).status.success());
     assert!(bootstrap(&["--health-check"]).status.success());
     let checks = database.json(&["bootstrap", "--health-check", "--tenant-id", "acme"]);
-    assert_eq!(checks["well"], true);
+    assert_eq!(checks["healthy"], true);
     assert!(checks["checks"].to_string().contains("tenant acme"), "{checks}");
 }
 

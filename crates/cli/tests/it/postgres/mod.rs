@@ -176,6 +176,6 @@ impl Database {
 
 /// Standard output and standard error.
 pub(crate) fn texts(output: &Output) -> (String, String) {
-    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }

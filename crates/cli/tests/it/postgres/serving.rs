@@ -129,22 +129,22 @@ fn the_operators_commands_act_as_the_owner() {
 }
 
 #[test]
-fn a_damaged_tenant_is_unwell_and_the_others_work() {
+fn a_damaged_tenant_is_unhealthy_and_the_others_work() {
     let database = Database::served("default,demo");
     let served = database.serve(SERVER, &[]);
     assert_eq!(served.put("/v1/tenants/demo/tree/web", &json!({"context_data": {}})).status, 201);
     database.execute("DROP TABLE tenant_demo.contexts CASCADE");
-    let unwell = served.get("/v1/tenants/demo/tree/web");
-    assert_eq!(unwell.problem(503), "tenant_unwell");
-    assert!(unwell.head.contains("retry-after: "), "{unwell:?}");
+    let unhealthy = served.get("/v1/tenants/demo/tree/web");
+    assert_eq!(unhealthy.problem(503), "tenant_unhealthy");
+    assert!(unhealthy.head.contains("retry-after: "), "{unhealthy:?}");
     assert_eq!(served.put("/v1/tenants/default/tree/web", &json!({"context_data": {}})).status, 201);
     let health = served.get("/health");
     assert_eq!((health.status, served.get("/readyz").status), (503, 200));
     let checks = health.body["checks"].as_array().unwrap();
-    let unwell: Vec<_> = checks.iter().filter(|check| check["status"] != "well").collect();
-    assert_eq!(unwell.len(), 1, "{checks:?}");
-    assert_eq!(unwell[0]["name"], "tenant demo");
-    assert!(unwell[0]["detail"].as_str().unwrap().contains("contexts"), "{unwell:?}");
+    let unhealthy: Vec<_> = checks.iter().filter(|check| check["status"] != "healthy").collect();
+    assert_eq!(unhealthy.len(), 1, "{checks:?}");
+    assert_eq!(unhealthy[0]["name"], "tenant demo");
+    assert!(unhealthy[0]["detail"].as_str().unwrap().contains("contexts"), "{unhealthy:?}");
     let doctor = database.run(&["doctor"]);
     let shown = String::from_utf8(doctor.stdout).unwrap();
     assert!(doctor.status.code() == Some(1) && shown.contains("tenant demo"), "{shown}");
@@ -176,16 +176,24 @@ fn health_names_what_somebody_has_changed_by_hand() {
     ] {
         database.execute(change);
         let health = served.get("/health");
-        assert_eq!((health.status, &health.body["status"]), (503, &json!("unwell")), "{change}: {health:?}");
+        assert_eq!(
+            (health.status, &health.body["status"]),
+            (503, &json!("unhealthy")),
+            "{change}: {health:?}"
+        );
         let checks = health.body["checks"].as_array().unwrap();
-        let unwell: Vec<_> = checks.iter().filter(|check| check["status"] != "well").collect();
-        assert_eq!((unwell.len(), &unwell[0]["name"]), (1, &json!("tenant demo")), "{change}: {checks:?}");
-        let detail = unwell[0]["detail"].as_str().unwrap();
+        let unhealthy: Vec<_> = checks.iter().filter(|check| check["status"] != "healthy").collect();
+        assert_eq!(
+            (unhealthy.len(), &unhealthy[0]["name"]),
+            (1, &json!("tenant demo")),
+            "{change}: {checks:?}"
+        );
+        let detail = unhealthy[0]["detail"].as_str().unwrap();
         assert!(detail.starts_with(says) && detail.contains("by hand"), "{change}: {detail}");
         assert_eq!(served.get("/readyz").status, 200);
         database.execute(undo);
         let health = served.get("/health");
-        assert_eq!((health.status, &health.body["status"]), (200, &json!("well")), "{undo}: {health:?}");
+        assert_eq!((health.status, &health.body["status"]), (200, &json!("healthy")), "{undo}: {health:?}");
     }
 }
 

@@ -9,7 +9,7 @@
 
 mod search;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 
 pub(super) use search::{Condition, search};
 

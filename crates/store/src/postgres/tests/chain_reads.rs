@@ -1,6 +1,6 @@
 //! What the reading of a chain reads, of rows that are known and of rows that are not.
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_testing::{OWNER, postgres};
 use serde_json::Value;
 use tokio_postgres::types::Type;

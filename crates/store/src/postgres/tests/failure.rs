@@ -1,6 +1,6 @@
 //! What callers and the log are told of what PostgreSQL refuses.
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use tokio_postgres::types::ToSql;
 
 use super::super::statement::Unseen;
@@ -29,12 +29,12 @@ async fn callers_read_what_happened_and_no_text_of_the_server() {
         ("53200", "store_unavailable", "store_unavailable"),
         ("58030", "store_unavailable", "store_unavailable"),
         ("57P03", "store_unavailable", "store_unavailable"),
-        ("42501", "tenant_unwell", "store_unavailable"),
-        ("42P01", "tenant_unwell", "store_unavailable"),
-        ("42703", "tenant_unwell", "store_unavailable"),
-        ("42883", "tenant_unwell", "store_unavailable"),
-        ("3F000", "tenant_unwell", "store_unavailable"),
-        ("XX001", "tenant_unwell", "store_unavailable"),
+        ("42501", "tenant_unhealthy", "store_unavailable"),
+        ("42P01", "tenant_unhealthy", "store_unavailable"),
+        ("42703", "tenant_unhealthy", "store_unavailable"),
+        ("42883", "tenant_unhealthy", "store_unavailable"),
+        ("3F000", "tenant_unhealthy", "store_unavailable"),
+        ("XX001", "tenant_unhealthy", "store_unavailable"),
         ("23505", "internal", "internal"),
         ("22P02", "internal", "internal"),
         ("42601", "internal", "internal"),
@@ -87,7 +87,7 @@ async fn a_row_that_cannot_be_read_is_damage() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let rows = pool.query(None, Access::Read, "SELECT 'text'", &[]).await.unwrap();
     let unreadable = Failure::from(rows[0].try_get::<_, i32>(0).unwrap_err());
-    assert_eq!(unreadable.in_tenant(&"t".parse().unwrap()).code(), "tenant_unwell");
+    assert_eq!(unreadable.in_tenant(&"t".parse().unwrap()).code(), "tenant_unhealthy");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_testing::{OWNER, postgres};
 use serde_json::Value;
 use tokio_postgres::Client;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use context_domain::tenant::TenantId;
+use context_domain::id::TenantId;
 use context_testing::{OWNER, PoolMode, SUPERUSER, pgbouncer};
 use tokio::time::sleep;
 
