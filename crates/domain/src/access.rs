@@ -1,50 +1,52 @@
-//! Who calls, and what they may do: the one place that decides it.
+//! Who calls and what they may do. This is the only place that decides it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::fault::one_of;
 use crate::id::TenantId;
 
 /// An authenticated identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The name that change records carry.
+    /// The name recorded with each change.
     pub name: String,
-    /// What it may do.
+    /// What the principal may do.
     pub access: Access,
 }
 
 /// What a principal may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Everything, tenants and keys included: the operator, and every caller of an installation without credentials.
+    /// Everything, including tenants and keys. This is the operator, and every caller of an installation that
+    /// runs without credentials.
     Operator,
-    /// What the permission says with the contexts of one tenant, and nothing else.
+    /// What the permission allows with the contexts of one tenant, and nothing else.
     Tenant {
         /// The tenant.
         tenant: TenantId,
-        /// How far it goes.
+        /// What is allowed there.
         permission: Permission,
     },
 }
 
-/// What may be done with the contexts of a tenant; each includes those before it.
+/// What may be done with the contexts of a tenant. Each permission includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
     /// Read contexts, resolved contexts, lists and changes.
     Read,
-    /// Write contexts too.
+    /// Also write contexts.
     Write,
     /// Everything in the tenant.
     Admin,
 }
 
 impl Permission {
-    /// All permissions, the least first.
+    /// All permissions, the weakest first.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
-    /// The permission's name: `read`, `write` or `admin`.
+    /// Returns the permission's name: `read`, `write` or `admin`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -65,11 +67,13 @@ impl FromStr for Permission {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|permission| permission.as_str() == text);
-        found.ok_or_else(|| format!("'{text}' is not a scope of a key: read, write or admin"))
+        found.ok_or_else(|| {
+            format!("'{text}' is not a scope of a key: use {}", one_of(&Self::ALL.map(Self::as_str)))
+        })
     }
 }
 
-/// One request: who, in which tenant, under which id.
+/// Who sent one request: its principal, the tenant it is about, and the request's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     principal: Principal,
@@ -78,32 +82,32 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A request about the contexts of `tenant`.
+    /// Returns the caller of a request about the contexts of `tenant`.
     pub fn in_tenant(principal: Principal, tenant: TenantId, request_id: String) -> Self {
         Self { principal, tenant: Some(tenant), request_id }
     }
 
-    /// A request about the installation: its tenants, its keys or its health.
+    /// Returns the caller of a request about the installation: its tenants, keys or health.
     pub fn in_installation(principal: Principal, request_id: String) -> Self {
         Self { principal, tenant: None, request_id }
     }
 
-    /// The name that change records carry.
+    /// Returns the principal's name, which is recorded with each change.
     pub fn name(&self) -> &str {
         &self.principal.name
     }
 
-    /// The request's id, in logs and change records.
+    /// Returns the request's id, which logs and change records carry.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// The tenant of whose contexts the caller may do what `needed` says. There is no other way to learn it, so that
-    /// nothing is read before this was asked.
+    /// Returns the request's tenant if the caller has the permission `needed` there. The tenant cannot be
+    /// read in any other way, so nothing is read before the caller is authorized.
     ///
     /// # Errors
-    /// [`Error::TenantNotFound`]: another tenant's area cannot be told from nothing. [`Error::Forbidden`] where the
-    /// caller may do less, or names no tenant.
+    /// [`Error::TenantNotFound`] if the principal belongs to another tenant, whether or not this one exists.
+    /// [`Error::Forbidden`] if the caller has a weaker permission, or the request has no tenant.
     pub fn authorized_tenant(&self, needed: Permission) -> Result<&TenantId, Error> {
         let tenant = self.tenant.as_ref().ok_or(Error::Forbidden { needs: "a tenant" })?;
         match &self.principal.access {
@@ -117,10 +121,10 @@ impl Caller {
         }
     }
 
-    /// Lets an operator pass, who alone may work on tenants and keys.
+    /// Checks that the caller is an operator. Only operators may work on tenants and keys.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]
+    /// [`Error::Forbidden`] if it is not.
     pub fn authorized_operator(&self) -> Result<(), Error> {
         match self.principal.access {
             Access::Operator => Ok(()),
@@ -138,14 +142,14 @@ mod tests {
         Caller::in_tenant(principal, "one".parse().unwrap(), "r".to_owned())
     }
 
-    fn of_tenant(tenant: &str, permission: Permission) -> Caller {
+    fn tenant_caller(tenant: &str, permission: Permission) -> Caller {
         caller(Access::Tenant { tenant: tenant.parse().unwrap(), permission })
     }
 
     #[test]
     fn a_tenants_principal_sees_its_own_tenant_only() {
-        assert!(of_tenant("one", Permission::Admin).authorized_tenant(Permission::Read).is_ok());
-        let other = of_tenant("two", Permission::Admin);
+        assert!(tenant_caller("one", Permission::Admin).authorized_tenant(Permission::Read).is_ok());
+        let other = tenant_caller("two", Permission::Admin);
         for needed in Permission::ALL {
             assert!(matches!(other.authorized_tenant(needed), Err(Error::TenantNotFound { .. })));
         }
@@ -156,7 +160,7 @@ mod tests {
     fn a_permission_includes_those_before_it() {
         for given in Permission::ALL {
             for needed in Permission::ALL {
-                let verdict = of_tenant("one", given).authorized_tenant(needed).map(|_| ());
+                let verdict = tenant_caller("one", given).authorized_tenant(needed).map(|_| ());
                 assert_eq!(verdict.is_ok(), given >= needed, "{given} for {needed}");
             }
         }

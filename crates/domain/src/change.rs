@@ -1,4 +1,4 @@
-//! Changes: the record of each write, which is history, audit and memory of idempotent requests in one.
+//! Changes: one record per write, used as history, as audit trail, and to recognise repeated requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::id::ContextId;
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 
-/// What a write did.
+/// What a write did to a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Wrote a context for the first time.
@@ -21,12 +21,15 @@ pub enum Operation {
     Delete,
     /// Removed a context that had expired.
     Expire,
-    /// Changed nothing; recorded because the request carried an idempotency key.
+    /// Changed nothing; recorded because the request had an idempotency key.
     None,
 }
 
 impl Operation {
-    /// The name under which the operation is stored.
+    /// All operations.
+    pub const ALL: [Self; 5] = [Self::Create, Self::Update, Self::Delete, Self::Expire, Self::None];
+
+    /// Returns the operation's name, as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -42,38 +45,36 @@ impl FromStr for Operation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Create, Self::Update, Self::Delete, Self::Expire, Self::None]
-            .into_iter()
-            .find(|operation| operation.as_str() == text)
-            .ok_or_else(|| format!("'{text}' is not an operation"))
+        let found = Self::ALL.into_iter().find(|operation| operation.as_str() == text);
+        found.ok_or_else(|| format!("'{text}' is not an operation"))
     }
 }
 
 /// The record of one write of one context.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The transaction that wrote it; later transactions of a tenant have greater numbers.
+    /// The number of the transaction that wrote it; later transactions of a tenant have greater numbers.
     pub revision: u64,
-    /// The context written.
+    /// The context that was written.
     pub context_id: ContextId,
-    /// The context's version after the write; a delete counts as a change.
+    /// The context's version after the write; a deletion increments it too.
     pub version: u32,
     /// What the write did.
     pub operation: Operation,
-    /// When.
+    /// When it was written.
     pub changed_at: Timestamp,
-    /// The principal who wrote.
+    /// The name of the principal that wrote.
     pub changed_by: String,
-    /// The request that wrote.
+    /// The id of the request that wrote.
     pub request_id: String,
-    /// The context after the write, as the API shows it; null after a removal.
+    /// The context after the write, as the API shows it; null after a deletion.
     pub content: Value,
-    /// The idempotency key that the request carried.
+    /// The idempotency key of the request, if it had one.
     pub idempotency: Option<Idempotency>,
 }
 
 impl Change {
-    /// The change as the API shows it. Idempotency keys stay with those who sent them.
+    /// Returns the change as the API shows it. Idempotency keys are private to their senders and left out.
     pub fn to_json(&self) -> Value {
         json!({
             "revision": self.revision,
@@ -88,34 +89,35 @@ impl Change {
     }
 }
 
-/// Who writes, when and on whose request: what each change record carries.
+/// What each change record says about the request: who wrote, when, and in which request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The moment of the write.
     pub at: Timestamp,
-    /// The principal.
+    /// The principal's name.
     pub by: String,
-    /// The request.
+    /// The request's id.
     pub request_id: String,
 }
 
-/// An idempotency key with what it stands for. It is the principal's own: two principals may use the same key.
+/// An idempotency key with the request it was sent with. Keys belong to a principal: two principals may use
+/// the same key for different requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The principal who sent it.
+    /// The name of the principal that sent it.
     pub principal: String,
     /// The key.
     pub key: IdempotencyKey,
-    /// The request that it was first sent with.
+    /// The hash of the request that it was first sent with.
     pub request: RequestHash,
 }
 
-/// A caller's name for one request: 1 to 255 visible ASCII characters.
+/// A caller's name for one request: 1 to [`MAX_IDEMPOTENCY_KEY_BYTES`] visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -135,13 +137,14 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// The SHA-256 of a request, in lower-case hexadecimal digits: tells whether a key was sent with the same request.
+/// The SHA-256 of a request, in lower-case hexadecimal digits. It shows whether a key was sent with the same
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHash(String);
 
 impl RequestHash {
-    /// The hash of a request's parts (method, path, conditions, body). Lengths are hashed too, so that parts cannot
-    /// run into each other.
+    /// Returns the hash of a request's parts (method, path, conditions, body). Lengths are hashed too, so
+    /// that moving bytes from one part to the next changes the hash.
     pub fn from_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -151,7 +154,7 @@ impl RequestHash {
         Self(hex::encode(hasher.finalize()))
     }
 
-    /// A hash as it was stored.
+    /// Returns a hash that was read from a store.
     pub fn stored(text: String) -> Self {
         Self(text)
     }

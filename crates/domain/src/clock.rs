@@ -1,4 +1,4 @@
-//! Time, passed in so that tests are deterministic.
+//! Timestamps, and the clock that is passed in so that tests are deterministic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use serde::{Serialize, Serializer};
 
-/// A moment in UTC, cut to microseconds: the resolution that PostgreSQL's `timestamptz` keeps.
+/// A moment in UTC in whole microseconds, the resolution of PostgreSQL's `timestamptz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -17,24 +17,25 @@ impl Timestamp {
     /// 9999-12-31T23:59:59.999999Z
     const LAST: i64 = 253_402_300_799_999_999;
 
-    /// The moment `micros` microseconds after 1970-01-01T00:00:00Z, or `None` where its year has not four digits.
+    /// Returns the moment `micros` microseconds after 1970-01-01T00:00:00Z; `None` if its year is outside 1
+    /// to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
         (Self::FIRST..=Self::LAST).contains(&micros).then_some(Self(micros))
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     pub fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// This moment moved by `micros` microseconds, held within what can be written.
+    /// Returns this moment moved by `micros` microseconds, limited to the years 1 to 9999.
     #[must_use]
     pub fn saturating_add_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros).clamp(Self::FIRST, Self::LAST))
     }
 }
 
-/// RFC 3339 in UTC with six digits of a second: `2026-11-21T21:12:43.000001Z`.
+/// Writes RFC 3339 in UTC with six fractional digits: `2026-11-21T21:12:43.000001Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time =
@@ -43,26 +44,28 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The moment from which microseconds count. Civil times reach to the end of the year 9999, jiff's timestamps do not.
+/// The moment from which microseconds are counted. It is a civil time because jiff's timestamps end before
+/// the year 9999 does.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// Reads RFC 3339 with any offset; digits beyond microseconds are cut. A leap second is refused: it could not come back.
+/// Reads RFC 3339 with any offset; digits beyond microseconds are cut off. A leap second is refused, because
+/// it could not be written back.
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).ok_or_else(|| {
+        parse_rfc3339(text).ok_or_else(|| {
             format!(
-                "'{}' is not a time: write RFC 3339 with an offset, for example 2030-01-31T12:00:00Z",
+                "'{}' is not a time: use RFC 3339 with an offset, for example 2030-01-31T12:00:00Z",
                 text.chars().take(64).collect::<String>().escape_debug()
             )
         })
     }
 }
 
-fn read(text: &str) -> Option<Timestamp> {
+fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let (time, offset) = text.split_at_checked(text.find(['Z', 'z', '+']).or_else(|| text.rfind('-'))?)?;
-    // jiff reads more spellings than RFC 3339 has.
+    // jiff accepts more spellings than RFC 3339 allows.
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !has_form(seconds, "dddd-dd-ddTdd:dd:dd") || !digits(fraction) || seconds.ends_with("60") {
@@ -74,7 +77,7 @@ fn read(text: &str) -> Option<Timestamp> {
     Timestamp::from_micros(i64::try_from(micros).ok()?.checked_sub(offset_micros(offset)?)?)
 }
 
-/// Microseconds that a local time of that offset, `Z` or `±hh:mm`, is ahead of UTC.
+/// Returns how many microseconds an offset, `Z` or `±hh:mm`, is ahead of UTC.
 fn offset_micros(offset: &str) -> Option<i64> {
     if offset.eq_ignore_ascii_case("Z") {
         return Some(0);
@@ -86,7 +89,7 @@ fn offset_micros(offset: &str) -> Option<i64> {
     Some(if sign == "-" { -ahead } else { ahead })
 }
 
-/// Whether `text` has a digit for each `d` of `form`, and otherwise the characters that stand there.
+/// Whether `text` has a digit where `form` has `d`, and everywhere else the same character.
 fn has_form(text: &str, form: &str) -> bool {
     let fits = |(found, wanted): (u8, u8)| match wanted {
         b'd' => found.is_ascii_digit(),
@@ -101,13 +104,13 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of this machine.
+/// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -123,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_read_and_written_in_utc_with_microseconds() {
+    fn a_time_is_written_in_utc_with_microseconds() {
         let read: Timestamp = "2030-01-31T12:00:00.1234567+02:00".parse().unwrap();
         assert_eq!(read.to_string(), "2030-01-31T10:00:00.123456Z");
         assert_eq!("1969-12-31T23:59:59.9999999Z".parse::<Timestamp>().unwrap().as_micros(), -1);
@@ -151,7 +154,7 @@ mod tests {
                      2027-06-30T23:59:60Z|2027-02-29T00:00:00Z|2027-01-01T24:00:00Z|2027-01-01T00:00:00.Z|\
                      2027-01-01T00:00:00+24:00|2027-01-01T00:00:00Z |9999-12-31T23:59:59-00:01";
         for text in texts.split('|') {
-            assert!(text.parse::<Timestamp>().is_err(), "{text} was taken");
+            assert!(text.parse::<Timestamp>().is_err(), "{text} was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the caller may write of a context: its content, read from JSON and checked.
+//! The content of a context: the members that callers write, read from JSON and checked.
 
 use serde_json::{Map, Value};
 
@@ -18,19 +18,20 @@ use crate::tree::Level;
 pub struct Content {
     /// The document itself.
     pub context_data: Map<String, Value>,
-    /// What kind of document it is: `[A-Za-z0-9._-]{1,100}`.
+    /// What kind of document it is: a word of at most [`MAX_CONTEXT_TYPE_CHARS`] characters (see
+    /// [`is_word`]).
     pub context_type: String,
-    /// A short name, at most 255 characters.
+    /// A short name, at most [`MAX_TITLE_CHARS`] characters.
     pub title: Option<String>,
-    /// At most 1,000 characters.
+    /// A description, at most [`MAX_DESCRIPTION_CHARS`] characters.
     pub description: Option<String>,
-    /// At most 20 of `[A-Za-z0-9._-]{1,50}`, each once.
+    /// At most [`MAX_TAGS`] distinct words of at most [`MAX_TAG_CHARS`] characters each (see [`is_word`]).
     pub tags: Vec<String>,
-    /// The owner, 1 to 100 characters.
+    /// The owner, 1 to [`MAX_USER_ID_CHARS`] characters.
     pub user_id: Option<String>,
-    /// When the context ceases to be found; none for never.
+    /// When the context expires, after which it is not found any more; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// How the document merges into what it inherits; none outside the tree.
+    /// How the document is merged over what it inherits; `None` outside the tree, or if not given.
     pub inheritance: Option<Inheritance>,
 }
 
@@ -39,7 +40,7 @@ pub const MEMBERS: [&str; 8] =
     ["context_data", "context_type", "title", "description", "tags", "user_id", "expires_at", "inheritance"];
 
 impl Content {
-    /// The content of a node that nobody wrote yet: an empty document whose type is its level.
+    /// Returns the content of a node that was not written yet: an empty document whose type is its level.
     pub fn empty_node(level: Level) -> Self {
         Self {
             context_data: Map::new(),
@@ -53,19 +54,19 @@ impl Content {
         }
     }
 
-    /// Reads the writable members; an absent one and `null` take the default. `level` is that of the node, none
-    /// outside the tree, where `context_type` has no default and `inheritance` no meaning.
+    /// Reads the writable members; one that is absent or `null` gets its default. `level` is the node's
+    /// level, `None` outside the tree, where `context_type` has no default and `inheritance` is refused.
     ///
     /// # Errors
-    /// Every fault, with its pointer.
+    /// All faults, each with its pointer.
     pub fn from_json(body: &Map<String, Value>, level: Option<Level>) -> Result<Self, Vec<Fault>> {
-        let mut reader = Reader { body, faults: Vec::new() };
+        let mut reader = ContentReader { body, faults: Vec::new() };
         reader.refuse_unknown();
         let content = Self {
             context_data: reader.document(),
             context_type: reader.context_type(level),
-            title: reader.text("title", MAX_TITLE_CHARS),
-            description: reader.text("description", MAX_DESCRIPTION_CHARS),
+            title: reader.optional_string("title", MAX_TITLE_CHARS),
+            description: reader.optional_string("description", MAX_DESCRIPTION_CHARS),
             tags: reader.tags(),
             user_id: reader.user_id(),
             expires_at: reader.expires_at(level),
@@ -74,7 +75,7 @@ impl Content {
         if reader.faults.is_empty() { Ok(content) } else { Err(reader.faults) }
     }
 
-    /// The writable members as JSON: what a patch is applied to.
+    /// Returns the writable members as JSON, which is what a patch is applied to.
     pub fn to_json(&self) -> Map<String, Value> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
         let values = [
@@ -91,19 +92,20 @@ impl Content {
     }
 }
 
-struct Reader<'a> {
+/// Reads member by member and continues after a fault, so that one response reports all faults.
+struct ContentReader<'a> {
     body: &'a Map<String, Value>,
     faults: Vec<Fault>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ContentReader<'a> {
     fn refuse_unknown(&mut self) {
         let unknown = self.body.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
         let rule = format!("unknown member: the writable members are {}", MEMBERS.join(", "));
         self.faults.extend(unknown.take(MAX_FAULTS).map(|name| Fault::new(to_member(name), rule.as_str())));
     }
 
-    /// The member, if it is there and not null.
+    /// Returns the member unless it is absent or null.
     fn member(&self, name: &str) -> Option<&'a Value> {
         self.body.get(name).filter(|value| !value.is_null())
     }
@@ -124,8 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     fn context_type(&mut self, level: Option<Level>) -> String {
-        let rule =
-            format!("context_type is 1 to {MAX_CONTEXT_TYPE_CHARS} of A-Z, a-z, 0-9, '.', '_' and '-'");
+        let rule = format!("context_type is {}", word_rule(MAX_CONTEXT_TYPE_CHARS));
         match (self.member("context_type"), level) {
             (Some(Value::String(kind)), _) if is_word(kind, MAX_CONTEXT_TYPE_CHARS) => return kind.clone(),
             (Some(_), _) => self.fault("/context_type", rule),
@@ -137,23 +138,23 @@ impl<'a> Reader<'a> {
         String::new()
     }
 
-    fn text(&mut self, name: &str, most: usize) -> Option<String> {
+    fn optional_string(&mut self, name: &str, max_chars: usize) -> Option<String> {
         match self.member(name)? {
-            Value::String(text) if text.chars().count() <= most => return Some(text.clone()),
+            Value::String(text) if text.chars().count() <= max_chars => return Some(text.clone()),
             _ => self.fault(
                 format!("/{name}"),
-                format!("{name} is a string of at most {most} characters, or null"),
+                format!("{name} must be a string of at most {max_chars} characters, or null"),
             ),
         }
         None
     }
 
     fn user_id(&mut self) -> Option<String> {
-        let user = self.text("user_id", MAX_USER_ID_CHARS)?;
+        let user = self.optional_string("user_id", MAX_USER_ID_CHARS)?;
         if user.is_empty() {
             self.fault(
                 "/user_id",
-                "user_id is not empty: leave it out, or send null, where there is no owner",
+                "user_id must not be empty: leave it out or send null if there is no owner",
             );
         }
         Some(user)
@@ -164,23 +165,24 @@ impl<'a> Reader<'a> {
             None => return Vec::new(),
             Some(Value::Array(tags)) => tags,
             Some(_) => {
-                self.fault("/tags", "tags is an array of strings");
+                self.fault("/tags", "tags must be an array of strings");
                 return Vec::new();
             }
         };
         if tags.len() > MAX_TAGS {
-            self.fault("/tags", format!("{} tags; {MAX_TAGS} are the limit", tags.len()));
+            let rule =
+                format!("there are {} tags, more than the limit of {MAX_TAGS}: remove some", tags.len());
+            self.fault("/tags", rule);
             return Vec::new();
         }
         let mut read: Vec<String> = Vec::new();
         for (index, tag) in tags.iter().enumerate() {
             match tag.as_str().filter(|tag| is_word(tag, MAX_TAG_CHARS)) {
-                None => self.fault(
-                    format!("/tags/{index}"),
-                    format!("a tag is 1 to {MAX_TAG_CHARS} of A-Z, a-z, 0-9, '.', '_' and '-'"),
-                ),
+                None => {
+                    self.fault(format!("/tags/{index}"), format!("a tag is {}", word_rule(MAX_TAG_CHARS)));
+                }
                 Some(tag) if read.iter().any(|other| other == tag) => {
-                    self.fault(format!("/tags/{index}"), "the tag stands twice: a tag stands once");
+                    self.fault(format!("/tags/{index}"), "the tag is listed twice: remove one");
                 }
                 Some(tag) => read.push(tag.to_owned()),
             }
@@ -193,14 +195,14 @@ impl<'a> Reader<'a> {
         if level == Some(Level::Global) {
             self.fault(
                 "/expires_at",
-                "the global node cannot expire: everything in the tree stands below it",
+                "the global node cannot expire, because the whole tree is below it: leave this out",
             );
             return None;
         }
         match value.as_str().map(str::parse) {
             Some(Ok(at)) => return Some(at),
             Some(Err(rule)) => self.fault("/expires_at", rule),
-            None => self.fault("/expires_at", "expires_at is a string in RFC 3339, or null for never"),
+            None => self.fault("/expires_at", "expires_at must be a time in RFC 3339, or null for never"),
         }
         None
     }
@@ -210,7 +212,7 @@ impl<'a> Reader<'a> {
         if level.is_none() {
             self.fault(
                 "/inheritance",
-                "a context outside the tree inherits nothing: give it a scope, or leave this out",
+                "a context outside the tree inherits nothing: give it a scope or leave this out",
             );
             return None;
         }
@@ -222,10 +224,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the text is `[A-Za-z0-9._-]{1,most}`, as types and tags are.
-pub fn is_word(text: &str, most: usize) -> bool {
+/// Whether the text is a word as types and tags are: it matches [`word_pattern`] of `max_chars`.
+pub fn is_word(text: &str, max_chars: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=most).contains(&text.len()) && text.bytes().all(plain)
+    (1..=max_chars).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Returns what a word of at most `max_chars` characters looks like, for messages; says the same as
+/// [`word_pattern`].
+pub fn word_rule(max_chars: usize) -> String {
+    format!("1 to {max_chars} of A-Z, a-z, 0-9, '.', '_' and '-'")
+}
+
+/// Returns what a word of at most `max_chars` characters looks like, as a regular expression.
+pub fn word_pattern(max_chars: usize) -> String {
+    format!("^[A-Za-z0-9._-]{{1,{max_chars}}}$")
 }
 
 #[cfg(test)]
@@ -233,37 +246,39 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: &Value, level: Option<Level>) -> Result<Content, Vec<String>> {
+    fn read_content(value: &Value, level: Option<Level>) -> Result<Content, Vec<String>> {
         Content::from_json(value.as_object().unwrap(), level)
             .map_err(|faults| faults.into_iter().map(|fault| fault.pointer).collect())
     }
 
     #[test]
-    fn absent_and_null_take_the_default() {
-        let plain = read(&json!({"context_data": {}}), Some(Level::Branch)).unwrap();
+    fn absent_and_null_members_get_their_default() {
+        let plain = read_content(&json!({"context_data": {}}), Some(Level::Branch)).unwrap();
         assert_eq!(plain, Content::empty_node(Level::Branch));
-        let nulls = json!({"context_data": {}, "title": null, "tags": null, "context_type": null, "expires_at": null});
-        assert_eq!(read(&nulls, Some(Level::Branch)).unwrap(), plain);
+        let nulls = json!({
+            "context_data": {}, "title": null, "tags": null, "context_type": null, "expires_at": null
+        });
+        assert_eq!(read_content(&nulls, Some(Level::Branch)).unwrap(), plain);
     }
 
     #[test]
-    fn content_comes_back_as_it_was_written() {
+    fn content_is_returned_as_it_was_written() {
         let body = json!({
-            "context_data": {"a": null}, "context_type": "x", "title": "", "description": "é", "tags": ["b", "a"],
-            "user_id": "u", "expires_at": "2030-01-01T00:00:00.000000Z", "inheritance": {"unset": ["/a"]}
+            "context_data": {"a": null}, "context_type": "x", "title": "", "description": "é",
+            "tags": ["b", "a"], "user_id": "u", "expires_at": "2030-01-01T00:00:00.000000Z", "inheritance": {"unset": ["/a"]}
         });
-        let content = read(&body, Some(Level::Task)).unwrap();
+        let content = read_content(&body, Some(Level::Task)).unwrap();
         assert_eq!(Value::Object(content.to_json()), body);
     }
 
     #[test]
-    fn every_fault_is_named_at_once() {
+    fn all_faults_are_reported_at_once() {
         let body = json!({
             "context_data": [], "context_type": "a b", "title": 1, "description": "x".repeat(1001),
             "tags": ["ok", "not ok", "ok"], "user_id": "", "expires_at": "soon", "inheritance": {}, "data": {}
         });
         assert_eq!(
-            read(&body, None).unwrap_err(),
+            read_content(&body, None).unwrap_err(),
             [
                 "/data",
                 "/context_data",
@@ -278,23 +293,24 @@ mod tests {
             ]
         );
         assert_eq!(
-            read(&json!({"context_data": {}, "tags": vec!["t"; 21]}), Some(Level::Task)).unwrap_err(),
+            read_content(&json!({"context_data": {}, "tags": vec!["t"; 21]}), Some(Level::Task)).unwrap_err(),
             ["/tags"]
         );
-        assert_eq!(read(&json!({"context_data": {}}), None).unwrap_err(), ["/context_type"]);
+        assert_eq!(read_content(&json!({"context_data": {}}), None).unwrap_err(), ["/context_type"]);
         let expiring = json!({"context_data": {}, "expires_at": "2030-01-01T00:00:00Z"});
-        assert_eq!(read(&expiring, Some(Level::Global)).unwrap_err(), ["/expires_at"]);
+        assert_eq!(read_content(&expiring, Some(Level::Global)).unwrap_err(), ["/expires_at"]);
     }
 
     #[test]
-    fn titles_count_characters() {
-        let titled = |title: String| read(&json!({"context_data": {}, "title": title}), Some(Level::Task));
+    fn a_title_is_measured_in_characters() {
+        let titled =
+            |title: String| read_content(&json!({"context_data": {}, "title": title}), Some(Level::Task));
         assert!(titled("世".repeat(255)).is_ok());
         assert!(titled("世".repeat(256)).is_err());
     }
 
     #[test]
-    fn a_million_faults_are_not_a_million_answers() {
+    fn the_number_of_reported_faults_is_limited() {
         let mut body: Map<String, Value> = (0..5_000).map(|n| (n.to_string(), Value::Null)).collect();
         body.insert("context_data".to_owned(), json!({}));
         let unknown = Content::from_json(&body, Some(Level::Task)).unwrap_err();
@@ -306,7 +322,7 @@ mod tests {
             json!({"unset": (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>()}),
         ] {
             let body = json!({"context_data": {}, "inheritance": rules});
-            assert_eq!(read(&body, Some(Level::Task)).unwrap_err(), ["/inheritance"]);
+            assert_eq!(read_content(&body, Some(Level::Task)).unwrap_err(), ["/inheritance"]);
         }
     }
 }

@@ -11,37 +11,37 @@ use crate::content::Content;
 use crate::id::{ContextId, TenantId};
 use crate::tree::{NodeKey, Place};
 
-/// One context as it is stored.
+/// A context as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
-    /// Its id, never given out twice.
+    /// Its id, which is never used again.
     pub id: ContextId,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,
-    /// What callers write.
+    /// The members that callers write.
     pub content: Content,
-    /// Where it stands in the tree; none outside it.
+    /// Its position in the tree; `None` outside the tree.
     pub place: Option<Place>,
     /// When it was first written.
     pub created_at: Timestamp,
     /// When it was last written.
     pub updated_at: Timestamp,
-    /// Raised by one on each change; 0 for a node that nobody wrote yet.
+    /// Incremented by each change; 0 for a node that was created for its descendants and not written yet.
     pub version: u32,
 }
 
 impl Context {
-    /// The entity tag of this version.
+    /// Returns the entity tag of this version.
     pub fn etag(&self) -> Etag {
         Etag { id: self.id.clone(), version: self.version }
     }
 
-    /// Whether the context itself has expired at `now`; its ancestors may have.
+    /// Whether the context itself has expired at `now`. Its ancestors are not considered.
     pub fn expired(&self, now: Timestamp) -> bool {
         self.content.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// The context as the API shows it: every member of the table, `null` where there is no value.
+    /// Returns the context as the API shows it: every member, with `null` for one that has no value.
     pub fn to_json(&self) -> Value {
         let mut members = self.content.to_json();
         let place = self.place.as_ref();
@@ -60,13 +60,14 @@ impl Context {
         Value::Object(members)
     }
 
-    /// The document.
+    /// Returns the document.
     pub fn data(&self) -> &Map<String, Value> {
         &self.content.context_data
     }
 }
 
-/// The earliest expiry along a chain: a context lives no longer than its ancestors.
+/// Returns the earliest expiry of a chain's nodes: a context expires with the first of its ancestors that
+/// expires.
 pub fn chain_expiry(chain: &[Arc<Context>]) -> Option<Timestamp> {
     chain.iter().filter_map(|context| context.content.expires_at).min()
 }
@@ -80,7 +81,7 @@ pub struct Etag {
     pub version: u32,
 }
 
-/// The tag without its quotes.
+/// Writes the tag without its quotes.
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.id, self.version)
@@ -91,14 +92,15 @@ impl FromStr for Etag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule =
-            || format!("'{text}' is no entity tag of a context: <id>@<version>, as the ETag header gave it");
+        let rule = || {
+            format!("'{text}' is not the entity tag of a context: send <id>@<version>, as in the ETag header")
+        };
         let (id, version) = text.split_once('@').ok_or_else(rule)?;
         let etag = Self {
             id: id.parse().map_err(|_: String| rule())?,
             version: version.parse().map_err(|_: std::num::ParseIntError| rule())?,
         };
-        // Numbers have several spellings ("+1", "01"); a tag has one.
+        // A number has several spellings ("+1", "01"), a tag only one.
         if etag.to_string() == text { Ok(etag) } else { Err(rule()) }
     }
 }

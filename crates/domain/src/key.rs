@@ -1,4 +1,4 @@
-//! API keys: what a program shows to be let in.
+//! API keys: the credentials that programs send.
 
 use std::str::FromStr;
 
@@ -13,24 +13,24 @@ use crate::clock::Timestamp;
 use crate::id::{KeyId, SECRET_BYTES};
 use crate::limits::MAX_KEY_NAME_CHARS;
 
-/// A key as it is kept: whoever reads the store learns no secret from it.
+/// A key as it is stored. The secret itself is not stored, only a hash of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
-    /// What people call it; change records carry it.
+    /// The name that people gave it.
     pub name: String,
-    /// What it lets its bearer do.
+    /// What its bearer may do.
     pub access: Access,
     /// The hash of its secret.
     pub secret_hash: SecretHash,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it ceases to work; none for never.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// Since when it does not work any more.
+    /// When it was revoked, or is going to be.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last shown, to the minute.
+    /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -40,12 +40,12 @@ impl ApiKey {
         self.expires_at.is_none_or(|at| now < at) && self.revoked_at.is_none_or(|at| now < at)
     }
 
-    /// Who bears the key.
+    /// Returns the principal that the key stands for.
     pub fn principal(&self) -> Principal {
         Principal { name: format!("key:{}", self.id), access: self.access.clone() }
     }
 
-    /// The key as it is shown; never its secret or the hash of it.
+    /// Returns the key as the API shows it, without its secret and the hash of it.
     pub fn to_json(&self) -> Value {
         let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
         let (tenant, scope) = match &self.access {
@@ -65,10 +65,10 @@ impl ApiKey {
     }
 }
 
-/// Reads what people call a key: 1 to [`MAX_KEY_NAME_CHARS`] characters, none of them a control character.
+/// Checks the name of a key: 1 to [`MAX_KEY_NAME_CHARS`] characters, none of them a control character.
 ///
 /// # Errors
-/// The rule.
+/// The rule, if the name breaks it.
 pub fn check_name(name: &str) -> Result<(), String> {
     let fits = (1..=MAX_KEY_NAME_CHARS).contains(&name.chars().count());
     if fits && !name.chars().any(char::is_control) {
@@ -77,7 +77,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Err(format!("a key's name has 1 to {MAX_KEY_NAME_CHARS} characters, none of them a control character"))
 }
 
-/// What a key's bearer shows: `cs_<id>_<secret>`. It is printed once, when the key is made, and kept nowhere.
+/// The token of a key, `cs_<id>_<secret>`: what its bearer sends. It is shown once, when the key is created,
+/// and never stored.
 pub struct Token {
     id: KeyId,
     secret: [u8; SECRET_BYTES],
@@ -86,22 +87,22 @@ pub struct Token {
 const PREFIX: &str = "cs_";
 
 impl Token {
-    /// The token of the key `id`, whose secret was drawn at random.
+    /// Returns the token of the key `id`; the secret must come from an [`IdSource`](crate::id::IdSource).
     pub fn new(id: KeyId, secret: [u8; SECRET_BYTES]) -> Self {
         Self { id, secret }
     }
 
-    /// The key that the token belongs to.
+    /// Returns the id of the key that the token belongs to.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// What the store keeps of the secret. A fast hash is enough, because 256 random bits cannot be guessed.
+    /// Returns the hash that is stored. A fast hash is enough because 256 random bits cannot be guessed.
     pub fn secret_hash(&self) -> SecretHash {
         SecretHash(hex::encode(Sha256::digest(self.secret)))
     }
 
-    /// The token as its bearer writes it.
+    /// Returns the token as its bearer sends it.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}_{}", self.id, URL_SAFE_NO_PAD.encode(self.secret))
     }
@@ -123,18 +124,18 @@ impl FromStr for Token {
 pub struct SecretHash(String);
 
 impl SecretHash {
-    /// A hash as it was stored.
+    /// Returns a hash that was read from a store.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The hash as text.
+    /// Returns the hash as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Takes the same time wherever two hashes differ.
+/// Compares in constant time, so that the time does not show where two hashes differ.
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_back_and_nothing_else_is() {
+    fn only_a_whole_token_is_parsed() {
         let id = KeyId::new(Uuid::from_u128(7));
         let token = Token::new(id.clone(), [9; SECRET_BYTES]);
         let text = token.reveal();
@@ -166,7 +167,7 @@ mod tests {
             &format!("{text}A"),
             &text.to_uppercase(),
         ] {
-            assert!(wrong.parse::<Token>().is_err(), "{wrong} was taken");
+            assert!(wrong.parse::<Token>().is_err(), "{wrong} was accepted");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Pages of lists: a limit, and an opaque token that continues one list and no other.
+//! Pages of lists: a limit, and an opaque token that continues the one list that it came from.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::limits::{DEFAULT_PAGE_LIMIT, MAX_PAGE_BYTES, MAX_PAGE_LIMIT, PAGE_READ};
 
-/// What a caller asks of a list.
+/// The page of a list that a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageRequest {
-    /// Items at the most; none for the default.
+    /// Maximum number of items; `None` for [`DEFAULT_PAGE_LIMIT`].
     pub limit: Option<usize>,
-    /// The token of the page before.
+    /// The token of the previous page; `None` for the first page.
     pub token: Option<String>,
 }
 
@@ -21,15 +21,15 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
-    /// Continues behind the last item; none on the last page.
+    /// The token of the page after this one; `None` on the last page.
     pub next_page_token: Option<String>,
 }
 
 impl PageRequest {
-    /// Items on the page.
+    /// Returns the maximum number of items on the page.
     ///
     /// # Errors
-    /// [`Error::BadParameter`] outside 1 to [`MAX_PAGE_LIMIT`].
+    /// [`Error::BadParameter`] if it is not 1 to [`MAX_PAGE_LIMIT`].
     pub fn limit(&self) -> Result<usize, Error> {
         match self.limit.unwrap_or(DEFAULT_PAGE_LIMIT) {
             limit @ 1..=MAX_PAGE_LIMIT => Ok(limit),
@@ -40,10 +40,10 @@ impl PageRequest {
         }
     }
 
-    /// The cursor in the token, which must be of the list called `list`.
+    /// Returns the cursor in the token: where in the list the page begins. `list` identifies the list.
     ///
     /// # Errors
-    /// [`Error::BadParameter`] where the token is not one that this list gave out.
+    /// [`Error::BadParameter`] if the token is not one of this list.
     pub fn cursor(&self, list: &str) -> Result<Option<String>, Error> {
         let Some(token) = &self.token else { return Ok(None) };
         let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -56,7 +56,7 @@ impl PageRequest {
 }
 
 impl<T> Page<T> {
-    /// The page of `list` that was `found`, whose cursors are made of items.
+    /// Returns the page that was gathered of `list`. `cursor` gives the cursor that continues after an item.
     pub(crate) fn from_gathering(list: &str, found: Gathering<T>, cursor: impl Fn(&T) -> String) -> Self {
         let Gathering { mut items, fit, .. } = found;
         let goes_on = items.len() > fit;
@@ -68,39 +68,39 @@ impl<T> Page<T> {
     }
 }
 
-/// A page in the making. It is read [`PAGE_READ`] items at a time, and ends early where the sizes of its items, in
-/// bytes, come to [`MAX_PAGE_BYTES`].
+/// A page that is being read. It is read [`PAGE_READ`] items at a time, and ends early once the sizes of its
+/// items add up to [`MAX_PAGE_BYTES`].
 pub(crate) struct Gathering<T> {
     items: Vec<T>,
-    /// Items that belong on the page; one more tells that the list goes on.
+    /// Number of items that the page may have. One item more is read, which shows that the list continues.
     fit: usize,
     bytes: usize,
     ended: bool,
 }
 
 impl<T> Gathering<T> {
-    /// A page of at most `limit` items.
+    /// Returns an empty page of at most `limit` items.
     pub(crate) fn new(limit: usize) -> Self {
         Self { items: Vec::new(), fit: limit, bytes: 0, ended: false }
     }
 
-    /// The page of a list that was read at once: its items, and one more where it goes on.
-    pub(crate) fn whole(items: Vec<T>, limit: usize) -> Self {
+    /// Returns the page of a list that was read in one call with `limit + 1` items.
+    pub(crate) fn from_one_read(items: Vec<T>, limit: usize) -> Self {
         Self { items, fit: limit, bytes: 0, ended: true }
     }
 
-    /// Items to read next; none when the page is whole.
+    /// Returns the number of items to read next; `None` if the page is complete.
     pub(crate) fn wanted(&self) -> Option<usize> {
         let missing = (self.fit + 1).saturating_sub(self.items.len());
         (missing > 0 && !self.ended).then(|| missing.min(PAGE_READ))
     }
 
-    /// The item behind which to read on.
+    /// Returns the last item read, after which reading continues.
     pub(crate) fn last(&self) -> Option<&T> {
         self.items.last()
     }
 
-    /// Takes in what was read when `wanted` items were asked for.
+    /// Adds the items of a read of at most `wanted` items; `size` gives the bytes of one.
     pub(crate) fn add(&mut self, items: Vec<T>, wanted: usize, size: impl Fn(&T) -> usize) {
         self.ended = items.len() < wanted;
         for item in items {
@@ -122,12 +122,12 @@ impl<T> Gathering<T> {
     }
 }
 
-/// The error for a token that no list gave out, or another one.
+/// Returns the error for a page token that does not continue the list it was sent for.
 pub fn bad_token() -> Error {
     Error::BadParameter {
         name: "page_token".to_owned(),
         message:
-            "the token does not continue this list: send it with the parameters of the page that gave it"
+            "the token does not continue this list: send it with the parameters of the page it came from"
                 .to_owned(),
     }
 }
@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_token_continues_its_own_list_only() {
-        let page = Page::from_gathering("contexts of a", Gathering::whole(vec![1, 2, 3], 2), i32::to_string);
+        let page =
+            Page::from_gathering("contexts of a", Gathering::from_one_read(vec![1, 2, 3], 2), i32::to_string);
         assert_eq!(page.items, [1, 2]);
         let next = PageRequest { limit: None, token: page.next_page_token };
         assert_eq!(next.cursor("contexts of a").unwrap().as_deref(), Some("2"));
@@ -152,13 +153,14 @@ mod tests {
             assert!(PageRequest { limit: None, token: Some(token.to_owned()) }.cursor("l").is_err());
         }
         assert_eq!(
-            Page::from_gathering("l", Gathering::whole(vec![1, 2], 2), i32::to_string).next_page_token,
+            Page::from_gathering("l", Gathering::from_one_read(vec![1, 2], 2), i32::to_string)
+                .next_page_token,
             None
         );
     }
 
     #[test]
-    fn limits_are_held() {
+    fn page_limits_outside_the_range_are_refused() {
         let limit = |limit| PageRequest { limit, token: None }.limit();
         assert_eq!(limit(None).unwrap(), 50);
         assert_eq!(limit(Some(200)).unwrap(), 200);

@@ -1,4 +1,4 @@
-//! Patches of a context's content: JSON merge patch (RFC 7396) and JSON patch (RFC 6902).
+//! Patches of a context's content: JSON merge patches (RFC 7396) and JSON patches (RFC 6902).
 
 use json_patch::{PatchErrorKind, PatchOperation};
 use serde_json::{Map, Value};
@@ -7,21 +7,21 @@ use crate::fault::Fault;
 use crate::json::{compact_len, depth};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH, MAX_PATCH_OPERATIONS};
 
-/// A change of some members of the writable content.
+/// A patch of a context's writable members.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Patch {
-    /// RFC 7396: members given replace, `null` removes.
+    /// RFC 7396: each member replaces the one of its name, `null` removes it.
     Merge(Map<String, Value>),
-    /// RFC 6902: operations, applied in order, all or none.
+    /// RFC 6902: operations that are applied in order, all or none.
     Operations(Vec<PatchOperation>),
 }
 
 /// Why a patch was not applied.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PatchError {
-    /// A `test` operation did not hold; the pointer is into the patch.
+    /// A `test` operation failed; the pointer into the patch names it.
     TestFailed(String),
-    /// The patch is malformed or does not fit what it is applied to; the pointer is into the patch.
+    /// The patch cannot be applied to this content; the fault's pointer into the patch names the operation.
     Invalid(Fault),
 }
 
@@ -29,53 +29,57 @@ impl Patch {
     /// Reads a merge patch.
     ///
     /// # Errors
-    /// A fault where it is no object: such a patch would replace the whole context by something that is none.
+    /// A fault if it is not an object: such a patch would replace the whole context with something else.
     pub fn merge(body: Value) -> Result<Self, Fault> {
         match body {
             Value::Object(members) => Ok(Self::Merge(members)),
-            _ => Err(Fault::new("", "a merge patch of a context is a JSON object")),
+            _ => Err(Fault::new("", "a merge patch of a context must be a JSON object")),
         }
     }
 
     /// Reads a JSON patch.
     ///
     /// # Errors
-    /// A fault at the first malformed operation, or where there are more than [`MAX_PATCH_OPERATIONS`].
+    /// A fault at the first malformed operation, or if there are more than [`MAX_PATCH_OPERATIONS`].
     pub fn operations(body: Value) -> Result<Self, Fault> {
         let Value::Array(operations) = body else {
-            return Err(Fault::new("", "a JSON patch is an array of operations"));
+            return Err(Fault::new("", "a JSON patch must be an array of operations"));
         };
         if operations.len() > MAX_PATCH_OPERATIONS {
-            let rule = format!("{} operations; {MAX_PATCH_OPERATIONS} are the limit", operations.len());
+            let rule = format!(
+                "the patch has {} operations, more than the limit of {MAX_PATCH_OPERATIONS}: split it",
+                operations.len()
+            );
             return Err(Fault::new("", rule));
         }
         let read = operations.into_iter().enumerate().map(|(index, operation)| {
             serde_json::from_value(operation).map_err(|error| {
-                Fault::new(format!("/{index}"), format!("not an operation of RFC 6902: {error}"))
+                Fault::new(format!("/{index}"), format!("this is not an operation of RFC 6902: {error}"))
             })
         });
         Ok(Self::Operations(read.collect::<Result<_, _>>()?))
     }
 
-    /// Applies the patch to `content` and answers the result; `content` itself stays as it is.
+    /// Applies the patch to `content` and returns the result.
     ///
     /// # Errors
-    /// [`PatchError`]; nothing was applied then.
+    /// [`PatchError`] if an operation fails; nothing is applied then.
     pub fn apply(&self, content: Map<String, Value>) -> Result<Map<String, Value>, PatchError> {
         let mut document = Value::Object(content);
         match self {
             Self::Merge(members) => json_patch::merge(&mut document, &Value::Object(members.clone())),
             Self::Operations(operations) => apply_operations(&mut document, operations)?,
         }
-        match document {
-            Value::Object(members) => Ok(members),
-            _ => Err(PatchError::Invalid(Fault::new("", "the patch leaves something that is no object"))),
-        }
+        let Value::Object(members) = document else {
+            let rule = "the patch would replace the context with something that is not an object";
+            return Err(PatchError::Invalid(Fault::new("", rule)));
+        };
+        Ok(members)
     }
 }
 
-/// One operation at a time: a few `copy` operations could double a document beyond any memory, so that each result is
-/// measured before the next one is applied.
+/// Applies one operation at a time and measures each result before the next: a few `copy` operations could
+/// double a document until memory is exhausted.
 fn apply_operations(document: &mut Value, operations: &[PatchOperation]) -> Result<(), PatchError> {
     for (index, operation) in operations.iter().enumerate() {
         let pointer = format!("/{index}");
@@ -91,7 +95,7 @@ fn apply_operations(document: &mut Value, operations: &[PatchOperation]) -> Resu
         {
             return Err(PatchError::Invalid(Fault::new(
                 pointer,
-                "the operation makes the context too large or too deep",
+                "this operation makes the context too large or too deep",
             )));
         }
     }
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_patch_is_all_or_nothing_and_names_the_operation() {
+    fn a_json_patch_applies_whole_or_reports_the_operation_that_failed() {
         let patch = |operations| Patch::operations(operations).unwrap();
         let content = map(json!({"a": 1}));
         let set = patch(
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_doubles_the_document_is_stopped() {
+    fn a_patch_that_keeps_doubling_the_document_is_refused() {
         let copies: Vec<_> =
             (0..60).map(|at| json!({"op": "copy", "from": "", "path": format!("/{at}")})).collect();
         let bomb = Patch::operations(Value::Array(copies)).unwrap();

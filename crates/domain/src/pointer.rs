@@ -1,4 +1,4 @@
-//! RFC 6901 pointers: building them, and the patterns that `inheritance` is written in.
+//! JSON pointers (RFC 6901): building and splitting them, and the patterns that `inheritance` uses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::str::FromStr;
 
 use crate::limits::MAX_POINTER_SEGMENTS;
 
-/// What is wrong with a pointer, as a sentence that names the rule and says what to do.
+/// What is wrong with a pointer. `Display` is a sentence that states the rule and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PointerError {
-    /// The empty pointer would name the whole document.
+    /// The pointer is empty: it would name the whole document.
     #[error(
-        "The empty pointer names the whole document, which no rule may address: name a member, as in \"/a\"."
+        "The empty pointer names the whole document, which no rule may do: name a member, such as \"/a\"."
     )]
     Empty,
-    /// A pointer begins with a slash.
-    #[error("A pointer (RFC 6901) begins with \"/\": write \"/a\" for the member a.")]
+    /// The pointer does not begin with a slash.
+    #[error("A pointer (RFC 6901) begins with \"/\": write \"/a\" for the member \"a\".")]
     NoSlash,
-    /// A tilde stands for nothing by itself.
+    /// A tilde is followed by neither 0 nor 1.
     #[error(
-        "In a pointer (RFC 6901) \"~\" is written \"~0\" and \"/\" inside a name \"~1\": escape this \"~\"."
+        "In a pointer (RFC 6901), \"~\" is written \"~0\", and \"/\" in a name \"~1\": escape this \"~\"."
     )]
     BadEscape,
-    /// No document is that deep.
+    /// The pointer is deeper than any document.
     #[error(
         "A pointer has at most {MAX_POINTER_SEGMENTS} segments, because no document is deeper: shorten it."
     )]
@@ -34,13 +34,13 @@ pub enum PointerError {
 pub enum Segment {
     /// The member of this name.
     Member(String),
-    /// Every member, written `*`.
+    /// Every member; written `*`.
     Any,
 }
 
-/// A pointer whose segments name members of objects, or every member at once.
+/// A pointer whose segments name one member or, with `*`, every member of an object.
 ///
-/// A segment never means an element of an array, and a member that is itself named `*` cannot be addressed.
+/// A segment never names an element of an array, and a member whose name is `*` cannot be addressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -48,13 +48,13 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The segments, outermost first; there is at least one.
+    /// Returns the segments, outermost first; there is at least one.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// What decides between two patterns of one node that match the same place, the smaller first: fewer `*`, then
-    /// the literal segment further left.
+    /// Returns the key by which the patterns of one node are sorted. If two match the same member, the first
+    /// applies: the one with fewer `*`, then the one whose literal segment is further left.
     pub(crate) fn precedence(&self) -> (usize, Vec<bool>) {
         let any: Vec<bool> = self.segments.iter().map(|segment| *segment == Segment::Any).collect();
         (any.iter().filter(|any| **any).count(), any)
@@ -86,7 +86,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// The name of a member as it stands in a pointer.
+/// Returns the name of a member as it is written in a pointer.
 pub fn escape(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) {
         return Cow::Owned(name.replace('~', "~0").replace('/', "~1"));
@@ -94,24 +94,24 @@ pub fn escape(name: &str) -> Cow<'_, str> {
     Cow::Borrowed(name)
 }
 
-/// Makes `pointer` name the member `name` of what it named.
+/// Appends a segment to `pointer`, so that it names the member `name` of what it named before.
 pub fn push(pointer: &mut String, name: &str) {
     pointer.push('/');
     pointer.push_str(&escape(name));
 }
 
-/// The pointer to the member `name` of the whole document.
+/// Returns the pointer to the member `name` of the root object.
 pub fn to_member(name: &str) -> String {
     let mut pointer = String::new();
     push(&mut pointer, name);
     pointer
 }
 
-/// The names of the members that a pointer leads through, outermost first.
+/// Splits a pointer into the unescaped names of its members, outermost first.
 ///
 /// # Errors
 ///
-/// [`PointerError`] when the text is no pointer by RFC 6901.
+/// [`PointerError`] if the text is not a pointer of RFC 6901.
 pub fn members(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> {
     if pointer.is_empty() {
         return Ok(Vec::new());
@@ -124,7 +124,7 @@ fn unescape(segment: &str) -> Result<Cow<'_, str>, PointerError> {
     if !segment.contains('~') {
         return Ok(Cow::Borrowed(segment));
     }
-    // After each tilde stands 0 or 1, so that cutting at the tildes leaves pieces that begin with one of them.
+    // Each tilde must be followed by 0 or 1, so every piece after the first begins with one of them.
     let mut pieces = segment.split('~');
     let mut name = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unescaped_and_escaped_back() {
+    fn escaped_names_are_unescaped_again() {
         for name in ["", "a", "~", "/", "~1", "a/b~c", "*x", "世界"] {
             let mut pointer = String::new();
             push(&mut pointer, name);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_every_member_and_only_alone() {
+    fn a_star_means_every_member_only_as_a_whole_segment() {
         assert_eq!(
             segments("/a/*/**"),
             [Segment::Member("a".into()), Segment::Any, Segment::Member("**".into())]
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pointer_is_refused() {
+    fn malformed_pointers_are_refused() {
         for (text, error) in [
             ("", PointerError::Empty),
             ("a", PointerError::NoSlash),
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_counted() {
+    fn too_many_segments_are_refused() {
         assert!("/a".repeat(MAX_POINTER_SEGMENTS).parse::<Pattern>().is_ok());
         let longer = "/a".repeat(MAX_POINTER_SEGMENTS + 1);
         assert_eq!(longer.parse::<Pattern>(), Err(PointerError::TooManySegments));
     }
 
     #[test]
-    fn a_pattern_is_shown_as_it_was_written() {
+    fn a_pattern_is_displayed_as_it_was_written() {
         assert_eq!("/a~1b/*/~0".parse::<Pattern>().unwrap().to_string(), "/a~1b/*/~0");
     }
 }

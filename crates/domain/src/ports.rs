@@ -1,4 +1,30 @@
-//! The ports: what the service needs of a store. One call is one short transaction.
+//! The ports: what the service needs from a store.
+//!
+//! A store implements three traits: [`Contexts`] (what tenants store), [`Directory`] (tenants and keys) and
+//! [`Upkeep`] (health). Only [`Service`](crate::service::Service) calls them, after it has authorized the
+//! caller. There are two implementations, for SQLite and for PostgreSQL, in the crate `context-store`; one
+//! conformance suite runs against both.
+//!
+//! # What every implementation guarantees
+//! - **One call is one short transaction.** It sees one snapshot, and it writes everything or nothing.
+//!   Nothing is held between calls: no transaction and no lock.
+//! - **A success is durable.** A call that writes returns after its transaction is committed. If a connection
+//!   is lost after a write was sent and before its result was received, the call fails with
+//!   [`Error::OutcomeUnknown`], and never with an error that says that nothing was written.
+//! - **Tenants are separate.** A call for a tenant reads and writes that tenant's data only, whatever ids it
+//!   is given.
+//! - **Time comes from the caller.** Expiry and recorded times follow from the [`Timestamp`]s in the
+//!   arguments, never from the store's own clock.
+//! - **Calls may be concurrent**, from one process or several, and be dropped before they complete: a dropped
+//!   call has either written everything or nothing. Of two concurrent writes to a context, one is done and
+//!   the other gets [`Outcome::Conflict`].
+//!
+//! # Errors
+//! Every call about one tenant's contexts fails with [`Error::TenantNotFound`] if the directory does not have
+//! the tenant, and with [`Error::TenantUnhealthy`] if the tenant's tables are missing or damaged; other
+//! tenants are not affected. Every call fails with [`Error::Unavailable`] if the store cannot be reached or
+//! is overloaded; nothing was written then. What a store found to be different from what was expected is an
+//! [`Outcome`] and not an error.
 
 use std::sync::Arc;
 
@@ -14,24 +40,26 @@ use crate::search::Search;
 use crate::tenant::{NewTenant, Tenant};
 use crate::tree::{Address, Scope};
 
-/// The contexts of all tenants. Every call answers [`Error::TenantNotFound`] for a tenant that is not there,
-/// [`Error::TenantUnhealthy`] for one whose area is damaged, and [`Error::Unavailable`] where the store does not work.
+/// The contexts of all tenants. The [module](self) says what holds for every call.
 #[async_trait]
 pub trait Contexts: Send + Sync {
-    /// The addressed context behind its ancestors, global first, from one snapshot; expired ones too. By scope, the
-    /// nodes there are, from the top without a gap; by id, all or nothing.
+    /// Returns the addressed context preceded by its ancestors, global first, from one snapshot, including
+    /// expired ones. For a scope, these are the nodes that exist, from the global node down to the last one
+    /// above a gap; for an id, the whole chain, or nothing if there is no such context.
     ///
-    /// A context that was not changed since it was last read may come as the same [`Arc`]: what was made of it can be
-    /// told to be current by that.
+    /// A context that is unchanged since it was last read may be returned as the same [`Arc`], and a context
+    /// that was changed must not be: results that were made from a context are reused if the pointer is the
+    /// same.
     async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error>;
 
-    /// A page of contexts that have not expired at `query.live_at`, nor has any ancestor.
+    /// Returns a page of the contexts that have not expired at `query.live_at` and have no ancestor that has.
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error>;
 
-    /// A page of changes, newest first.
+    /// Returns a page of changes, newest first. Changes stay after their context is deleted.
     async fn changes(&self, tenant: &TenantId, query: &ChangeQuery) -> Result<Vec<Change>, Error>;
 
-    /// The success that is remembered under the principal's key since `since`, whatever request it was of.
+    /// Returns the change that was recorded under the principal's idempotency key at `since` or later,
+    /// whatever request it was recorded for.
     async fn remembered(
         &self,
         tenant: &TenantId,
@@ -39,202 +67,209 @@ pub trait Contexts: Send + Sync {
         since: Timestamp,
     ) -> Result<Option<Change>, Error>;
 
-    /// Writes all of `commit`, or nothing.
+    /// Carries out a write with its change records, or does nothing and returns why.
+    ///
+    /// The idempotency key takes precedence: if a change was recorded under it within the last
+    /// [`IDEMPOTENCY_WINDOW_HOURS`](crate::limits::IDEMPOTENCY_WINDOW_HOURS), that change is returned as
+    /// [`Outcome::Replayed`], whatever else holds.
     async fn commit(&self, tenant: &TenantId, commit: Commit) -> Result<Outcome, Error>;
 }
 
-/// Which contexts a page lists.
+/// A page of contexts to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContextQuery {
-    /// The list and where the page begins in it.
+    /// The list, and where in it the page begins.
     pub list: ContextList,
-    /// Only what has not expired at this moment.
+    /// Only contexts that have not expired at this moment.
     pub live_at: Timestamp,
-    /// Items at the most.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
 /// A list of contexts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContextList {
-    /// Those of a tenant's that match, by id (which is by age).
+    /// The tenant's contexts that match, by id and therefore by age.
     Matching {
-        /// What they must match.
+        /// The filters.
         search: Box<Search>,
-        /// Begin behind this id.
+        /// The page begins after this id.
         after: Option<ContextId>,
     },
-    /// The nodes directly below one, by key, in byte order.
+    /// The children of a node, by key in byte order.
     Children {
-        /// The node above.
+        /// The node.
         parent: ContextId,
-        /// Begin behind this key.
+        /// The page begins after this key.
         after: Option<String>,
     },
 }
 
-/// Which changes a page lists, newest first.
+/// A page of changes to read, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeQuery {
-    /// Only those of this context.
+    /// Only the changes of this context.
     pub context: Option<ContextId>,
-    /// Begin behind this change: a revision, and the context within it.
+    /// The page begins after this change: its revision, and its context within that.
     pub before: Option<(u64, ContextId)>,
-    /// Items at the most.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// A write: what must hold, what to do, and what to record of it.
+/// A write: what must hold, what to do, and what to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
     /// What must hold of the addressed context.
     pub expect: Expect,
-    /// Makes what is missing of this path first: its nodes' scope, and an id for each of its nodes, top-down.
+    /// Nodes to create first if they are missing.
     pub ensure_path: Option<EnsurePath>,
-    /// What happens to the addressed context.
+    /// What to do with the addressed context.
     pub op: Op,
-    /// What each change record carries.
+    /// What each change record says about the request.
     pub record: Record,
-    /// The key under which a success is remembered, on the record of the addressed context.
+    /// The key under which a success is remembered; it is recorded with the change of the addressed context.
     pub idempotency: Option<Idempotency>,
 }
 
-/// What must hold of the addressed context when a write is carried out.
+/// What must hold of the addressed context for a write to be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
-    /// No live context stands at the place; one that has expired, or stands below an expired one, is removed first
-    /// with all below it.
+    /// There is no live context at the address. One that has expired, or has an expired ancestor, is deleted
+    /// first with everything below it.
     Absent,
-    /// The context has just this version.
+    /// The context has exactly this version.
     Version(Etag),
 }
 
-/// Nodes to make where they are missing: empty, at version 0.
+/// Nodes to create if they are missing: empty, at version 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnsurePath {
     /// The lowest node that must exist.
     pub scope: Scope,
-    /// An id for each node of the scope, the project first, used where the node is missing.
+    /// One id for each node of the scope, project first; used if the node is missing.
     pub ids: Vec<ContextId>,
 }
 
-/// What happens to the addressed context.
+/// What to do with the addressed context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
-    /// Writes the context as given; under [`Expect::Absent`] as a new one, at `scope` if there is one (the store
-    /// then fills in the parent), under [`Expect::Version`] over the one of that id.
+    /// Writes the context as given: with [`Expect::Absent`] as a new one, at `scope` if that is given (the
+    /// store fills in the parent), with [`Expect::Version`] over the existing one.
     Put {
         /// The context after the write.
         context: Box<Context>,
-        /// Where a new node stands; none outside the tree and for what exists already.
+        /// The scope of a new node; `None` outside the tree and for an existing context.
         scope: Option<Scope>,
-        /// What the change record calls it.
+        /// The operation that the change record names.
         operation: Operation,
     },
-    /// Removes the context.
+    /// Deletes the context.
     Delete {
-        /// What becomes of the nodes below.
+        /// What to do with its descendants.
         subtree: Subtree,
     },
-    /// Leaves the context as it is and records that, for the idempotency key's sake.
+    /// Leaves the context unchanged and records a change, so that the idempotency key is remembered.
     Keep,
 }
 
-/// What a deletion does with the nodes below.
+/// What a deletion does with the descendants of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subtree {
-    /// Refuse, if any is live.
+    /// Refuses the deletion if a child is live.
     MustBeEmpty,
-    /// Remove them too, each with its own change record.
+    /// Deletes them too, each with its own change record.
     Remove,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It was carried out; the context as it stands now, or as it stood before its removal.
+    /// The write was carried out. The context is as it is now; after a deletion, as it was before.
     Done(Box<Context>),
-    /// The idempotency key is known: nothing was done; this is the change that it stands on.
+    /// The idempotency key was used before, and nothing was done. This is the change recorded under it.
     Replayed(Box<Change>),
-    /// What was expected does not hold; the context that is there instead.
+    /// The expectation does not hold, and nothing was done.
     Conflict {
-        /// The live context at the place or of the id, if there is one.
+        /// The live context at the address, if there is one.
         current: Option<Box<Context>>,
     },
-    /// The node has this many live children.
+    /// The node has this many live children, and was not deleted.
     HasChildren(u64),
-    /// The parent of the new node is missing, and no path was to be made.
+    /// The parent of the new node is missing and was not to be created; nothing was done.
     ParentMissing,
 }
 
-/// Which keys a page lists, by id (which is by age).
+/// A page of keys to read, by id and therefore by age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuery {
-    /// Only those of this tenant.
+    /// Only the keys of this tenant.
     pub tenant: Option<TenantId>,
-    /// Begin behind this id.
+    /// The page begins after this id.
     pub after: Option<KeyId>,
-    /// Items at the most.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// The tenants of the installation, and the keys to it.
+/// The tenants of the installation and its API keys. The [module](self) says what holds for every call.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// Makes a tenant with its global node; false if one of that id exists.
+    /// Creates a tenant with its global node. Returns false if a tenant of that id exists.
     async fn create(&self, new: &NewTenant) -> Result<bool, Error>;
 
-    /// The tenant of that id.
+    /// Returns the tenant of that id.
     async fn get(&self, id: &TenantId) -> Result<Option<Tenant>, Error>;
 
-    /// A page of tenants, by id.
+    /// Returns a page of tenants by id, beginning after `after`.
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error>;
 
-    /// Removes the tenant and everything in it, its keys too; false if there is none.
+    /// Deletes the tenant and everything that belongs to it, including its keys. Returns false if there is no
+    /// such tenant.
     async fn remove(&self, id: &TenantId) -> Result<bool, Error>;
 
-    /// Adds a key, and in the same transaction ends the one that it replaces, at the moment given or when it ends
-    /// anyway. [`Error::TenantNotFound`] where the key's tenant is not there.
+    /// Adds a key. In the same transaction, the key that it replaces is revoked as of the given moment,
+    /// unless it ends earlier. Fails with [`Error::TenantNotFound`] if the key's tenant does not exist.
     async fn add_key(&self, key: &ApiKey, replaces: Option<(&KeyId, Timestamp)>) -> Result<(), Error>;
 
-    /// The key of that id, whether it works or not.
+    /// Returns the key of that id, even if it has expired or was revoked.
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Error>;
 
-    /// A page of keys.
+    /// Returns a page of keys.
     async fn keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Error>;
 
-    /// Ends a key at `at`, unless it was ended earlier; false if there is none.
+    /// Revokes a key as of `at`, unless it was revoked as of an earlier moment. Returns false if there is no
+    /// such key.
     async fn end_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Error>;
 
-    /// Notes that a key was used at `at`.
+    /// Records that a key was used at `at`.
     async fn key_used(&self, id: &KeyId, at: Timestamp) -> Result<(), Error>;
 }
 
-/// What keeps a store in order.
+/// The health of a store.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// Looks at the store and at every tenant, quickly enough for a probe; one entry for each thing looked at. A tenant
-    /// whose calls failed because its area is damaged is unhealthy, whatever a quick look finds.
+    /// Checks the store and every tenant, quickly enough for a health probe, and returns one entry for each.
+    /// A tenant whose calls failed because its tables are damaged is unhealthy even if the quick check finds
+    /// nothing.
     async fn checks(&self) -> Vec<Check>;
 
-    /// The same, reading everything that is stored.
+    /// Like [`Upkeep::checks`], but reads everything that is stored.
     async fn inspect(&self) -> Vec<Check>;
 
-    /// Whether the store answers at all.
+    /// Checks that the store can be used at all. A problem of a single tenant is not an error.
     async fn ready(&self) -> Result<(), Error>;
 
-    /// What the store is and how it is reached, in words for people.
+    /// Returns what the store is and how it is connected, in words for people.
     async fn facts(&self) -> Result<Vec<Fact>, Error>;
 }
 
-/// Something that is known of a store: what, and what it is.
+/// A fact about a store: a name and a value.
 pub type Fact = (&'static str, String);
 
-/// The finding of one check.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at: `store`, or `tenant <id>`.
+    /// What was checked: `store`, or `tenant <id>`.
     pub name: String,
-    /// What is wrong with it; none if nothing is.
+    /// What is wrong with it; `None` if nothing is.
     pub problem: Option<String>,
 }

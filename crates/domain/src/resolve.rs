@@ -14,29 +14,30 @@ use crate::id::ContextId;
 use crate::merge::{Link, Merged, merge};
 use crate::tree::{Level, NodeKey, percent_encode};
 
-/// The version of the merge law; a new law is a new version, so that no result of the old one passes for current.
+/// The version of the merge law. It is part of every dependencies hash, so a result of an older law is never
+/// taken as current.
 pub const MERGE_LAW_VERSION: u32 = 1;
 
-/// Whether a resolved context comes with the explanation of where every value came from.
+/// Whether a resolved context includes the explanation of where each value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Explain {
-    /// With it.
+    /// It is included.
     Yes,
-    /// Without it.
+    /// It is left out.
     No,
 }
 
-/// How a resolved context was come by.
+/// Where a resolved context was taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheStatus {
-    /// It was in memory, and the store has just shown that nothing it was made of has changed.
+    /// From memory, after the store confirmed that nothing it was made from has changed.
     Validated,
-    /// It was merged anew.
+    /// It was not in memory or not current, and was merged for this request.
     Miss,
 }
 
 impl CacheStatus {
-    /// The word for it.
+    /// Returns the word that the API uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Validated => "validated",
@@ -48,38 +49,39 @@ impl CacheStatus {
 /// A context merged over everything above it.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The nodes merged, global first, the context itself last.
+    /// The nodes that were merged, global first, the context itself last.
     pub chain: Vec<ChainLink>,
     /// `global/<project>/<branch>/<task>` with keys percent-encoded; `direct` outside the tree.
     pub resolution_path: String,
-    /// Which versions it was made of.
+    /// The hash of the versions that it was made from: see [`dependencies_hash`].
     pub dependencies_hash: String,
     /// The earliest expiry along the chain.
     pub expires_at: Option<Timestamp>,
-    /// Where every value came from, if that was asked.
+    /// Where each value comes from, if the caller asked for it.
     pub explanation: Option<Explanation>,
-    /// All of this as the API shows it, the merged document within: compact JSON, members sorted by their bytes.
+    /// The resolved context as the API returns it, with the merged document: compact JSON, members sorted by
+    /// bytes.
     pub text: Bytes,
 }
 
-/// One node that a resolved context was made of. Its members are sorted by their names.
+/// One node that a resolved context was made from. The fields are sorted by name, as they are in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChainLink {
     /// Its id.
     pub context_id: ContextId,
-    /// Its level; none outside the tree.
+    /// Its level; `None` outside the tree.
     pub context_level: Option<Level>,
-    /// Its key; none for the global node and outside the tree.
+    /// Its key; `None` for the global node and outside the tree.
     pub node_key: Option<NodeKey>,
     /// The version that was merged.
     pub version: u32,
 }
 
 impl Resolved {
-    /// Merges `chain`, global first; none of an empty chain.
+    /// Merges `chain`, global first. Returns `None` for an empty chain.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the result cannot be written as JSON.
+    /// [`Error::Internal`] if the result cannot be written as JSON.
     pub fn from_chain(chain: &[Arc<Context>], explain: Explain) -> Result<Option<Self>, Error> {
         let Some(target) = chain.last() else { return Ok(None) };
         let links: Vec<_> = chain.iter().map(|context| Link::from_context(context)).collect();
@@ -92,22 +94,23 @@ impl Resolved {
             explanation: (explain == Explain::Yes).then(|| merged.explain()),
             text: Bytes::new(),
         };
-        let text = serde_json::to_vec(&resolved.shown(&merged)).map_err(|error| Error::Internal {
-            detail: format!("what {} resolves to cannot be written as JSON: {error}", target.id),
+        let text = serde_json::to_vec(&resolved.response_body(&merged)).map_err(|error| Error::Internal {
+            detail: format!("the resolved context {} cannot be written as JSON: {error}", target.id),
         })?;
         resolved.text = text.into();
         Ok(Some(resolved))
     }
 
-    /// The strong entity tag, without its quotes: the hash, and whether the explanation is with it.
+    /// Returns the strong entity tag without its quotes: the hash, and `+explain` if the explanation is
+    /// included.
     pub fn etag(&self) -> String {
         let suffix = if self.explanation.is_some() { "+explain" } else { "" };
         format!("{}{suffix}", self.dependencies_hash)
     }
 
-    fn shown<'a>(&'a self, merged: &'a Merged<'a>) -> Shown<'a> {
+    fn response_body<'a>(&'a self, merged: &'a Merged<'a>) -> ResolvedBody<'a> {
         let target = self.chain.last();
-        Shown {
+        ResolvedBody {
             chain: &self.chain,
             context_id: target.map(|link| &link.context_id),
             context_level: target.and_then(|link| link.context_level),
@@ -120,9 +123,9 @@ impl Resolved {
     }
 }
 
-/// The members that the API shows, sorted by their names.
+/// The members that the API returns. The fields are sorted by name, as they are in JSON.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ResolvedBody<'a> {
     chain: &'a [ChainLink],
     context_id: Option<&'a ContextId>,
     context_level: Option<Level>,
@@ -147,14 +150,15 @@ impl ChainLink {
 }
 
 impl<'a> Link<'a> {
-    /// What merging needs of a context.
+    /// Returns what merging needs from a context.
     pub fn from_context(context: &'a Context) -> Self {
         Self { data: context.data(), inheritance: context.content.inheritance.as_ref() }
     }
 }
 
-/// The lower-case hexadecimal SHA-256 of `merge-law:1` and a line `<id>@<version>` for each node of the chain, global
-/// first, each line ended by a line feed. Whoever has the ids and versions can compute it.
+/// Returns the lower-case hexadecimal SHA-256 of the line `merge-law:1` ([`MERGE_LAW_VERSION`]) and one line
+/// `<id>@<version>` for each node of the chain, global first, each with a line feed. It can be recomputed
+/// from the ids and versions alone.
 pub fn dependencies_hash<'a>(nodes: impl IntoIterator<Item = (&'a str, u32)>) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("merge-law:{MERGE_LAW_VERSION}\n"));
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anyone_can_recompute_the_hash() {
+    fn the_hash_can_be_recomputed_with_sha256sum() {
         // printf 'merge-law:1\n' | sha256sum
         assert_eq!(dependencies_hash([]), "dc25f3b5c902839adcc61f051464413a3c39d365e962d5faeccd1c77cac19f91");
         // printf 'merge-law:1\nctx_a@1\nctx_b@0\n' | sha256sum
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn order_and_versions_count() {
+    fn the_hash_depends_on_order_and_versions() {
         let hash = dependencies_hash([("a", 1), ("b", 1)]);
         assert_ne!(hash, dependencies_hash([("b", 1), ("a", 1)]));
         assert_ne!(hash, dependencies_hash([("a", 1), ("b", 2)]));

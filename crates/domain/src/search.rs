@@ -1,6 +1,6 @@
-//! Search: what a filter means, the same on every store.
+//! Search: what the filters of a list mean, the same for every store.
 //!
-//! A store may find candidates in any way it likes; what belongs to the answer is what [`Search::matches`] says.
+//! A store may find candidates in any way; [`Search::matches`] decides which of them are returned.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use crate::context::Context;
 use crate::limits::MAX_WORD_CHARS;
 use crate::tree::Level;
 
-/// What a list of contexts is narrowed to: every part that is given must hold.
+/// The filters of a list of contexts. A context matches if it satisfies every filter that is given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Search {
     /// The context's type.
     pub context_type: Option<String>,
-    /// Tags that it has, all of them.
+    /// Tags, all of which the context has.
     pub tags: Vec<String>,
-    /// Its owner.
+    /// The context's owner.
     pub user_id: Option<String>,
-    /// Its level in the tree.
+    /// The context's level in the tree.
     pub context_level: Option<Level>,
     /// Created at this moment or later.
     pub created_after: Option<Timestamp>,
@@ -30,19 +30,19 @@ pub struct Search {
     pub created_before: Option<Timestamp>,
     /// Last written at this moment or later.
     pub updated_after: Option<Timestamp>,
-    /// Words that it has, all of them; as [`words_of`] cuts them.
+    /// Words, all of which the context has, as [`words_of`] returns them.
     pub words: BTreeSet<String>,
-    /// What its document contains.
+    /// Members that the document contains, in the sense of [`contains`].
     pub filter: Option<Map<String, Value>>,
 }
 
 impl Search {
-    /// Whether nothing is asked, so that everything matches.
+    /// Whether no filter is given, so that every context matches.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether `context` belongs to the answer.
+    /// Whether `context` satisfies every filter.
     pub fn matches(&self, context: &Context) -> bool {
         let content = &context.content;
         let level = context.place.as_ref().map(|place| place.level);
@@ -58,9 +58,11 @@ impl Search {
     }
 }
 
-/// Whether `document` contains `part`, as PostgreSQL's `jsonb @> jsonb` has it: an object contains one whose members it
-/// contains; an array contains one each of whose elements one of its own contains, whatever their order and number;
-/// scalars are equal by value. At the root an array also contains a scalar that is among its elements.
+/// Whether `document` contains `part`, as PostgreSQL's `jsonb @> jsonb` defines it. An object contains
+/// another if it has each of its members, and their values contain the other's values. An array contains
+/// another if each element of the other is contained in some element of its own; order and number do not
+/// matter. Scalars are equal by value. At the root, an array also contains a scalar that is one of its
+/// elements.
 ///
 /// Source: PostgreSQL documentation, "jsonb Containment and Existence".
 pub fn contains(document: &Value, part: &Value) -> bool {
@@ -70,13 +72,14 @@ pub fn contains(document: &Value, part: &Value) -> bool {
     }
 }
 
-/// The words of a text: Unicode words (UAX #29), lower-cased, each once, cut to [`MAX_WORD_CHARS`].
+/// Returns the distinct words of a text: Unicode words (UAX #29) in lower case, cut to [`MAX_WORD_CHARS`]
+/// characters.
 pub fn words_of(text: &str) -> BTreeSet<String> {
     text.unicode_words().map(word).collect()
 }
 
-/// The words that a context is found by: those of its title, its description, and every string of its document.
-/// Names of members are not among them.
+/// Returns the words by which a context is found: those of its title, its description and every string in its
+/// document. The names of members are not included.
 pub fn words_of_content(content: &Content) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let texts = content.title.iter().chain(&content.description);
@@ -85,19 +88,20 @@ pub fn words_of_content(content: &Content) -> BTreeSet<String> {
     words
 }
 
-/// A scalar that a document must hold to contain a part: its value, and the names of the members on the way to it.
-/// Arrays on the way leave no trace, because containment does not ask where in an array something stands.
+/// A scalar in a document, with the names of the members that lead to it. Arrays on the path are left out,
+/// because for containment the position in an array does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Leaf<'a> {
-    /// The names on the way, outermost first.
+pub struct ScalarLeaf<'a> {
+    /// The names of the members, outermost first.
     pub path: Vec<&'a str>,
     /// The scalar as JSON.
     pub scalar: String,
 }
 
-/// The scalars of a document with their paths. A document contains a part only if all leaves of the part are among its
-/// own; the reverse does not hold, so that candidates found by leaves are to be tested with [`contains`].
-pub fn leaves(document: &Map<String, Value>) -> BTreeSet<Leaf<'_>> {
+/// Returns the scalars of a document with their paths. If a document contains a part, it has all leaves of
+/// the part. The reverse is not true, so candidates that were found by their leaves must be tested with
+/// [`contains`].
+pub fn leaves(document: &Map<String, Value>) -> BTreeSet<ScalarLeaf<'_>> {
     let mut found = BTreeSet::new();
     let mut path = Vec::new();
     document.iter().for_each(|(name, value)| collect_member(name, value, &mut path, &mut found));
@@ -139,20 +143,20 @@ fn collect_member<'a>(
     name: &'a str,
     value: &'a Value,
     path: &mut Vec<&'a str>,
-    found: &mut BTreeSet<Leaf<'a>>,
+    found: &mut BTreeSet<ScalarLeaf<'a>>,
 ) {
     path.push(name);
     collect_leaves(value, path, found);
     path.pop();
 }
 
-fn collect_leaves<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut BTreeSet<Leaf<'a>>) {
+fn collect_leaves<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut BTreeSet<ScalarLeaf<'a>>) {
     match value {
         Value::Object(members) => {
             members.iter().for_each(|(name, value)| collect_member(name, value, path, found));
         }
         Value::Array(elements) => elements.iter().for_each(|element| collect_leaves(element, path, found)),
-        scalar => drop(found.insert(Leaf { path: path.clone(), scalar: scalar.to_string() })),
+        scalar => drop(found.insert(ScalarLeaf { path: path.clone(), scalar: scalar.to_string() })),
     }
 }
 

@@ -11,18 +11,18 @@ use crate::context::Context;
 use crate::id::{ContextId, IdSource, TenantId};
 use crate::tree::{Level, Place};
 
-/// One life of a tenant: new at each creation, so that what is remembered of a dropped tenant never serves its
-/// successor of the same id.
+/// Which creation of a tenant this is. Each creation gets a new generation, so that data cached for a dropped
+/// tenant is never used for a later tenant of the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Generation(String);
 
 impl Generation {
-    /// The generation named by `uuid`: its 32 hexadecimal digits.
+    /// Returns the generation named by `uuid`: its 32 hexadecimal digits.
     pub fn new(uuid: Uuid) -> Self {
         Self(uuid.simple().to_string())
     }
 
-    /// The generation as text.
+    /// Returns the generation as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -37,28 +37,28 @@ impl FromStr for Generation {
     }
 }
 
-/// A tenant as the directory knows it.
+/// A tenant as the directory lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tenant {
     /// Its id.
     pub id: TenantId,
-    /// Which life of that id this is.
+    /// Distinguishes it from earlier tenants of the same id.
     pub generation: Generation,
     /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// A tenant that is to be made.
+/// A tenant to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTenant {
-    /// What the directory is to know.
+    /// Its entry in the directory.
     pub tenant: Tenant,
-    /// Its global node, which nobody wrote yet.
+    /// Its global node, at version 0: not written by a caller yet.
     pub global: Context,
 }
 
 impl NewTenant {
-    /// A tenant of this id, made now.
+    /// Returns a tenant of this id, created now, with a new generation.
     pub fn new(id: TenantId, clock: &dyn Clock, ids: &dyn IdSource) -> Self {
         let created_at = clock.now();
         let global = Context {

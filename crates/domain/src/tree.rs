@@ -1,4 +1,4 @@
-//! The four-level tree in which contexts inherit: global, project, branch, task.
+//! The tree of contexts with its four levels (global, project, branch, task), and the addresses of contexts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, one_of};
 use crate::id::ContextId;
 use crate::limits::{MAX_FAULTS, MAX_NODE_KEY_BYTES};
 
-/// A level of the tree; its depth below the global node is its number.
+/// A level of the tree, ordered from the root down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The one root of a tenant's tree.
+    /// The root of a tenant's tree.
     Global,
     /// A project below the global node.
     Project,
@@ -25,10 +25,10 @@ pub enum Level {
 }
 
 impl Level {
-    /// All levels, the global one first.
+    /// All levels, from the root down.
     pub const ALL: [Self; 4] = [Self::Global, Self::Project, Self::Branch, Self::Task];
 
-    /// The level's name: `global`, `project`, `branch` or `task`.
+    /// Returns the level's name: `global`, `project`, `branch` or `task`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Global => "global",
@@ -38,7 +38,7 @@ impl Level {
         }
     }
 
-    /// Levels above this one: 0 for global, 3 for a task.
+    /// Returns the number of levels above this one: 0 for global, 3 for a task.
     pub fn depth(self) -> usize {
         match self {
             Self::Global => 0,
@@ -59,10 +59,8 @@ impl FromStr for Level {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str() == text)
-            .ok_or_else(|| format!("'{text}' is not a level: global, project, branch or task"))
+        let found = Self::ALL.into_iter().find(|level| level.as_str() == text);
+        found.ok_or_else(|| format!("'{text}' is not a level: use {}", one_of(&Self::ALL.map(Self::as_str))))
     }
 }
 
@@ -72,13 +70,13 @@ impl Serialize for Level {
     }
 }
 
-/// The key of a node among its siblings: 1 to 255 bytes of UTF-8 without control characters, not `.` or `..`
-/// (which URL libraries take for path segments of their own).
+/// The key of a node, unique among its siblings. [`node_key_rule`] says what a key may be; `.` and `..` are
+/// refused because URL libraries resolve them as relative path segments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey(String);
 
 impl NodeKey {
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,16 +94,18 @@ impl FromStr for NodeKey {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = match text {
             "" => "is empty",
-            "." | ".." => "is '.' or '..', which URLs read as a step in the path",
+            "." | ".." => "is '.' or '..', which URLs treat as relative path segments",
             _ if text.len() > MAX_NODE_KEY_BYTES => "is too long",
-            _ if text.chars().any(char::is_control) => "holds a control character",
+            _ if text.chars().any(char::is_control) => "contains a control character",
             _ => return Ok(Self(text.to_owned())),
         };
-        Err(format!(
-            "the key {wrong}: a key is 1 to {MAX_NODE_KEY_BYTES} bytes of UTF-8 without control characters, \
-             not '.' or '..'"
-        ))
+        Err(format!("the key {wrong}: a key is {}", node_key_rule()))
     }
+}
+
+/// Returns what a node's key may be, for messages and documents.
+pub fn node_key_rule() -> String {
+    format!("1 to {MAX_NODE_KEY_BYTES} bytes of UTF-8 without control characters, and not '.' or '..'")
 }
 
 impl Serialize for NodeKey {
@@ -114,24 +114,24 @@ impl Serialize for NodeKey {
     }
 }
 
-/// The keys that name a node, project first: none is the global node, three are a task.
+/// The keys that name a node, project first: no keys name the global node, three keys a task.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Scope(Vec<NodeKey>);
 
-/// The names of a scope's keys, in order.
+/// The names of a scope's keys, project first.
 pub const SCOPE_MEMBERS: [&str; 3] = ["project", "branch", "task"];
 
 impl Scope {
-    /// The scope of the global node.
+    /// Returns the scope of the global node.
     pub fn global() -> Self {
         Self::default()
     }
 
-    /// The scope with these keys, project first, read as given: a key may stand only where all before it do.
+    /// Returns the scope with these keys, project first. A key may be given only if all keys before it are.
     ///
     /// # Errors
-    /// A fault for each key that is malformed, and for a key whose parent is not named; its pointer is `/project`,
-    /// `/branch` or `/task`.
+    /// One fault for each malformed key and for each key whose parent is missing, at `/project`, `/branch` or
+    /// `/task`.
     pub fn from_keys(keys: [Option<&str>; 3]) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut scope = Vec::new();
@@ -141,7 +141,7 @@ impl Scope {
                 (None, _) => missing = missing.or(Some(name)),
                 (Some(_), Some(parent)) => faults.push(Fault::new(
                     format!("/{name}"),
-                    format!("a {name} stands below a {parent}: name the {parent} too"),
+                    format!("a {name} is below a {parent}: give the {parent} too"),
                 )),
                 (Some(key), None) => match key.parse() {
                     Ok(key) => scope.push(key),
@@ -152,21 +152,21 @@ impl Scope {
         if faults.is_empty() { Ok(Self(scope)) } else { Err(faults) }
     }
 
-    /// Reads `{"project": …, "branch": …, "task": …}`; `null` is as good as absent.
+    /// Reads `{"project": …, "branch": …, "task": …}`; `null` means absent.
     ///
     /// # Errors
-    /// As [`Scope::from_keys`], and a fault for each unknown member and each key that is no string.
+    /// Those of [`Scope::from_keys`], and a fault for each unknown member and each key that is not a string.
     pub fn from_json(value: &Value) -> Result<Self, Vec<Fault>> {
         let Some(members) = value.as_object() else {
-            return Err(vec![Fault::new("", "a scope is an object with project, branch and task")]);
+            return Err(vec![Fault::new("", "a scope must be an object with project, branch and task")]);
         };
         let mut faults: Vec<_> = members
             .iter()
             .filter_map(|(name, key)| {
                 let rule = if !SCOPE_MEMBERS.contains(&name.as_str()) {
-                    "a scope has the members project, branch and task only"
+                    "unknown member: a scope has the members project, branch and task"
                 } else if !key.is_string() && !key.is_null() {
-                    "a key is a string"
+                    "a key must be a string"
                 } else {
                     return None;
                 };
@@ -184,7 +184,7 @@ impl Scope {
         }
     }
 
-    /// The level of the node that this scope names.
+    /// Returns the level of the node that this scope names.
     pub fn level(&self) -> Level {
         match self.0.len() {
             0 => Level::Global,
@@ -194,28 +194,28 @@ impl Scope {
         }
     }
 
-    /// The keys, project first.
+    /// Returns the keys, project first.
     pub fn keys(&self) -> &[NodeKey] {
         &self.0
     }
 
-    /// The key of the node itself; none for the global node.
+    /// Returns the key of the node itself; `None` for the global node.
     pub fn key(&self) -> Option<&NodeKey> {
         self.0.last()
     }
 
-    /// The scope of the parent; none for the global node.
+    /// Returns the scope of the parent; `None` for the global node.
     pub fn parent(&self) -> Option<Self> {
         let (_, above) = self.0.split_last()?;
         Some(Self(above.to_vec()))
     }
 
-    /// The scope of the first `depth` keys; none where there are not so many.
+    /// Returns the scope of the first `depth` keys; `None` if there are fewer.
     pub fn prefix(&self, depth: usize) -> Option<Self> {
         self.0.get(..depth).map(|keys| Self(keys.to_vec()))
     }
 
-    /// `{"project": …}` with the keys there are.
+    /// Returns `{"project": …, …}` with the keys that are given.
     pub fn to_json(&self) -> Value {
         let members = SCOPE_MEMBERS.iter().zip(&self.0);
         Value::Object(
@@ -224,7 +224,8 @@ impl Scope {
     }
 }
 
-/// `global/<project>/<branch>/<task>` as far as it goes, keys percent-encoded: a resolution path.
+/// Writes the resolution path: `global/<project>/<branch>/<task>`, as far as there are keys, each
+/// percent-encoded.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Level::Global.as_str())?;
@@ -232,29 +233,30 @@ impl fmt::Display for Scope {
     }
 }
 
-/// `text` as one segment of a URL's path: all but the unreserved characters of RFC 3986 encoded.
+/// Returns `text` as one segment of a URL's path: every character but the unreserved ones of RFC 3986 is
+/// encoded.
 pub fn percent_encode(text: &str) -> impl fmt::Display + '_ {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED)
 }
 
-/// Where a context stands in the tree.
+/// The position of a context in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The level of the node.
     pub level: Level,
-    /// The node above; none for the global node.
+    /// The parent node; `None` for the global node.
     pub parent_id: Option<ContextId>,
-    /// The key among the siblings; none for the global node.
+    /// The key, unique among the siblings; `None` for the global node.
     pub node_key: Option<NodeKey>,
 }
 
-/// How a context is addressed.
+/// What a request names a context by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// By its id, in the tree or not.
+    /// Its id, whether or not it is in the tree.
     Id(ContextId),
-    /// By its place in the tree.
+    /// Its position in the tree.
     Scope(Scope),
 }
 
@@ -272,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_tells_its_level_path_and_parent() {
+    fn a_scope_has_a_level_a_path_and_a_parent() {
         let scope = Scope::from_keys([Some("web"), Some("feature/login"), Some("4 2")]).unwrap();
         assert_eq!(scope.level(), Level::Task);
         assert_eq!(scope.to_string(), "global/web/feature%2Flogin/4%202");
@@ -282,19 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn keys_keep_their_rules() {
+    fn malformed_keys_are_refused() {
         let longest = "k".repeat(255);
         for key in ["a", "feature/login", "世界", "...", " ", "a.b", "%2F", longest.as_str()] {
             assert!(key.parse::<NodeKey>().is_ok(), "{key} was refused");
         }
         let long = "é".repeat(128);
         for key in ["", ".", "..", "a\nb", "\u{7f}", "\0", long.as_str()] {
-            assert!(key.parse::<NodeKey>().is_err(), "{key:?} was taken");
+            assert!(key.parse::<NodeKey>().is_err(), "{key:?} was accepted");
         }
     }
 
     #[test]
-    fn a_gap_an_unknown_member_and_a_wrong_type_are_each_named() {
+    fn a_missing_parent_an_unknown_member_and_a_wrong_type_are_reported_with_their_pointers() {
         let pointers = |value: Value| {
             Scope::from_json(&value).unwrap_err().into_iter().map(|fault| fault.pointer).collect::<Vec<_>>()
         };

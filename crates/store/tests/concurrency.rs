@@ -282,6 +282,6 @@ async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest(kind: K
     let refused = service.put(&caller(), &web, body(Value::Object(many)), WriteOptions::default()).await;
     let Err(Error::Locked(faults)) = refused else { panic!("{refused:?}") };
     assert_eq!(faults.len(), MAX_FAULTS + 1);
-    assert_eq!(faults.last().unwrap().message, "500 values more are locked");
+    assert_eq!(faults.last().unwrap().message, "500 more values are locked");
     assert!(matches!(service.get(&caller(), &web).await, Err(Error::NotFound(_))));
 }

@@ -1,7 +1,17 @@
-//! The one strict JSON reader, for every way in, and the sizes that documents are held to.
+//! The strict JSON reader that every interface uses, and the limits on documents.
 //!
-//! What is read is canonical: members sorted, and a number that is an integer of 64 bits is held as one however it
-//! was written (`1.0` and `1e0` are `1`, as RFC 8785 prints them). Equality of values is then equality by value.
+//! # What is accepted
+//! UTF-8 text with one JSON value (RFC 8259), if it can be stored and returned without loss. [`parse_strict`]
+//! refuses what other readers accept silently and change: a member that is repeated in its object, the
+//! character U+0000 (which PostgreSQL cannot store), a number that would be returned as another number, and a
+//! byte order mark. It also refuses values nested deeper than any document, before they are read further.
+//!
+//! What is read is canonical: members are sorted, and a number that is a 64-bit integer is held as one,
+//! however it was written (`1.0` and `1e0` are `1`, as RFC 8785 prints them). Comparing two values therefore
+//! compares what they mean.
+//!
+//! A document must also keep the limits that [`check_document`] checks: depth, bytes, and bytes of its
+//! pointers.
 
 mod number;
 
@@ -9,36 +19,38 @@ use serde_json::{Map, Value};
 use struson::reader::{JsonReader, JsonStreamReader, ReaderError, ReaderSettings, ValueType};
 
 use crate::fault::Fault;
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH, MAX_POINTERS_BYTES};
+use crate::limits::{
+    MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH, MAX_POINTERS_BYTES, bytes_text,
+};
 use crate::pointer::{escape, to_member};
 
-/// Why a text was not read.
+/// Why a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
-    /// The text is not JSON (RFC 8259). Line and column count from 1.
+    /// The text is not JSON (RFC 8259).
     Syntax {
         /// The line, from 1.
         line: u64,
         /// The character in the line, from 1.
         column: u64,
-        /// What was found there.
+        /// What is wrong there.
         message: String,
     },
-    /// The text is JSON, but not JSON that can be kept without loss.
+    /// The text is JSON, but cannot be stored without loss.
     Rule(Fault),
 }
 
-/// Reads one JSON value, strictly: a duplicate member, NUL in a string, a number that would not come back as the
-/// same number, and nesting beyond [`MAX_DOCUMENT_DEPTH`] (plus the envelope around a document) are refused.
+/// Reads one JSON value. The [module](self) says what is refused; values may be nested up to
+/// [`MAX_DOCUMENT_DEPTH`] plus [`MAX_ENVELOPE_DEPTH`].
 ///
 /// # Errors
-/// [`ReadError`], with the place.
+/// [`ReadError`], with the line and column, or the pointer.
 pub fn parse_strict(text: &[u8]) -> Result<Value, ReadError> {
     if let Err(error) = std::str::from_utf8(text) {
         return Err(not_utf8(text, error.valid_up_to()));
     }
     if text.starts_with(b"\xef\xbb\xbf") {
-        let message = "a byte order mark stands before the text: save it as UTF-8 without one".to_owned();
+        let message = "the text begins with a byte order mark: save it as UTF-8 without one".to_owned();
         return Err(ReadError::Syntax { line: 1, column: 1, message });
     }
     let settings = ReaderSettings {
@@ -49,21 +61,21 @@ pub fn parse_strict(text: &[u8]) -> Result<Value, ReadError> {
     };
     let mut reader = JsonStreamReader::new_custom(text, settings);
     let value = read_value(&mut reader, 0).and_then(|value| {
-        reader.consume_trailing_whitespace().map_err(syntax)?;
+        reader.consume_trailing_whitespace().map_err(syntax_error)?;
         Ok(value)
     });
     value.map_err(|error| match error {
         ReadError::Syntax { line, column, message } => {
-            ReadError::Syntax { line, column, message: in_words(text).unwrap_or(message) }
+            ReadError::Syntax { line, column, message: serde_message(text).unwrap_or(message) }
         }
         rule @ ReadError::Rule(_) => rule,
     })
 }
 
-/// Checks that a document keeps [`MAX_DOCUMENT_DEPTH`] and [`MAX_DOCUMENT_BYTES`].
+/// Checks that a document keeps [`MAX_DOCUMENT_DEPTH`], [`MAX_DOCUMENT_BYTES`] and [`MAX_POINTERS_BYTES`].
 ///
 /// # Errors
-/// The limit that is passed, as a fault on the whole document.
+/// The limit that is exceeded, as a fault on the whole document.
 pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
     let depth = 1 + document.values().map(depth).max().unwrap_or(0);
     if depth > MAX_DOCUMENT_DEPTH {
@@ -74,8 +86,9 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals); \
-                 {MAX_DOCUMENT_BYTES} are the limit: split it over several contexts"
+                "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals), more than \
+                 the limit of {}: split it into several contexts",
+                bytes_text(MAX_DOCUMENT_BYTES)
             ),
         ));
     }
@@ -84,15 +97,16 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the pointers to all values of the document have {pointers} bytes together; {MAX_POINTERS_BYTES} are \
-                 the limit: shorten the names that stand around many values"
+                "the pointers to all values of the document have {pointers} bytes together, more than the limit \
+                 of {}: shorten the names of objects with many values",
+                bytes_text(MAX_POINTERS_BYTES)
             ),
         ));
     }
     Ok(())
 }
 
-/// Bytes of the pointers (RFC 6901) to all leaves: scalars, arrays and empty objects.
+/// Returns the bytes of the pointers (RFC 6901) to all leaves together: scalars, arrays and empty objects.
 fn pointers_len(document: &Map<String, Value>) -> usize {
     leaf_pointers_len(document, 0)
 }
@@ -108,7 +122,7 @@ fn leaf_pointers_len(members: &Map<String, Value>, above: usize) -> usize {
     lens.sum()
 }
 
-/// Containers on the deepest path of `value`: 0 for a scalar.
+/// Returns the number of containers on the deepest path of `value`: 0 for a scalar.
 pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
@@ -117,7 +131,7 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// Bytes of the compact JSON of `value`, numbers as plain decimals.
+/// Returns the bytes of `value` as compact JSON, with numbers as plain decimals.
 pub fn compact_len(value: &Value) -> usize {
     match value {
         Value::Null => 4,
@@ -129,7 +143,7 @@ pub fn compact_len(value: &Value) -> usize {
     }
 }
 
-/// Bytes of the compact JSON of an object with these members.
+/// Returns the bytes of an object with these members as compact JSON, with numbers as plain decimals.
 pub fn compact_object_len(members: &Map<String, Value>) -> usize {
     list_len(members.iter().map(|(name, value)| string_len(name) + 1 + compact_len(value)))
 }
@@ -148,66 +162,68 @@ fn string_len(text: &str) -> usize {
     2 + bytes.sum::<usize>()
 }
 
-/// `depth` counts the containers around the value. Faults get their pointer on the way out, so that reading what is
-/// right costs nothing for it.
+/// Reads a value inside `depth` containers. The pointer of a fault is built while the fault is returned, so
+/// reading a correct text does not pay for it.
 fn read_value(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
-    match reader.peek().map_err(syntax)? {
-        ValueType::Object => read_object(reader, deeper(depth)?),
-        ValueType::Array => read_array(reader, deeper(depth)?),
+    match reader.peek().map_err(syntax_error)? {
+        ValueType::Object => read_object(reader, enter_container(depth)?),
+        ValueType::Array => read_array(reader, enter_container(depth)?),
         ValueType::String => read_string(reader),
         ValueType::Number => {
-            let text = reader.next_number_as_str().map_err(syntax)?;
-            number::parse(text).map(Value::Number).map_err(|rule| ReadError::Rule(Fault::new("", rule)))
+            let text = reader.next_number_as_str().map_err(syntax_error)?;
+            number::parse_number(text)
+                .map(Value::Number)
+                .map_err(|rule| ReadError::Rule(Fault::new("", rule)))
         }
-        ValueType::Boolean => reader.next_bool().map(Value::Bool).map_err(syntax),
-        ValueType::Null => reader.next_null().map(|()| Value::Null).map_err(syntax),
+        ValueType::Boolean => reader.next_bool().map(Value::Bool).map_err(syntax_error),
+        ValueType::Null => reader.next_null().map(|()| Value::Null).map_err(syntax_error),
     }
 }
 
 fn read_object(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
     let mut members = Map::new();
-    reader.begin_object().map_err(syntax)?;
-    while reader.has_next().map_err(syntax)? {
-        let name = reader.next_name_owned().map_err(syntax)?;
+    reader.begin_object().map_err(syntax_error)?;
+    while reader.has_next().map_err(syntax_error)? {
+        let name = reader.next_name_owned().map_err(syntax_error)?;
         if name.contains('\0') {
             return Err(ReadError::Rule(Fault::new(to_member(&name.replace('\0', "\\u0000")), NO_NUL)));
         }
         if members.contains_key(&name) {
-            let rule = "the member stands twice in its object: a member may stand once";
+            let rule = "the member is repeated in its object: remove one";
             return Err(ReadError::Rule(Fault::new(to_member(&name), rule)));
         }
         let value = read_value(reader, depth).map_err(|error| error.under(&to_member(&name)))?;
         members.insert(name, value);
     }
-    reader.end_object().map_err(syntax)?;
+    reader.end_object().map_err(syntax_error)?;
     Ok(Value::Object(members))
 }
 
 fn read_array(reader: &mut impl JsonReader, depth: usize) -> Result<Value, ReadError> {
     let mut elements = Vec::new();
-    reader.begin_array().map_err(syntax)?;
-    while reader.has_next().map_err(syntax)? {
+    reader.begin_array().map_err(syntax_error)?;
+    while reader.has_next().map_err(syntax_error)? {
         let value =
             read_value(reader, depth).map_err(|error| error.under(&format!("/{}", elements.len())))?;
         elements.push(value);
     }
-    reader.end_array().map_err(syntax)?;
+    reader.end_array().map_err(syntax_error)?;
     Ok(Value::Array(elements))
 }
 
 fn read_string(reader: &mut impl JsonReader) -> Result<Value, ReadError> {
-    let text = reader.next_string().map_err(syntax)?;
+    let text = reader.next_string().map_err(syntax_error)?;
     if text.contains('\0') {
         return Err(ReadError::Rule(Fault::new("", NO_NUL)));
     }
     Ok(Value::String(text))
 }
 
-const NO_NUL: &str = "the text holds the character U+0000, which PostgreSQL cannot keep: leave it out";
+const NO_NUL: &str = "the text contains the character U+0000, which PostgreSQL cannot store: leave it out";
 
-/// The depth inside one more container. The reader stops where no document could reach, before it is deep enough
-/// to matter; [`check_document`] draws the exact line.
-fn deeper(depth: usize) -> Result<usize, ReadError> {
+/// Returns the depth inside one more container. The reader refuses what is too deep for any request, before
+/// recursion could exhaust the stack; [`check_document`] checks the exact limit of documents.
+fn enter_container(depth: usize) -> Result<usize, ReadError> {
     if depth >= MAX_DOCUMENT_DEPTH + MAX_ENVELOPE_DEPTH {
         return Err(ReadError::Rule(too_deep()));
     }
@@ -215,10 +231,7 @@ fn deeper(depth: usize) -> Result<usize, ReadError> {
 }
 
 fn too_deep() -> Fault {
-    Fault::new(
-        "",
-        format!("more than {MAX_DOCUMENT_DEPTH} containers stand inside each other: flatten the document"),
-    )
+    Fault::new("", format!("containers are nested more than {MAX_DOCUMENT_DEPTH} deep: flatten the document"))
 }
 
 impl ReadError {
@@ -230,12 +243,13 @@ impl ReadError {
     }
 }
 
-fn syntax(error: ReaderError) -> ReadError {
+fn syntax_error(error: ReaderError) -> ReadError {
     let (message, place) = match error {
         ReaderError::SyntaxError(error) => (error.kind.to_string(), error.location.line_pos),
-        // What follows the value: the reader asks for what it peeked at, so nothing else is unexpected.
+        // The reader asks for the kind of value that it peeked at, so only text after the value is
+        // unexpected.
         ReaderError::UnexpectedStructure { location, .. } => {
-            ("text follows the value".to_owned(), location.line_pos)
+            ("there is more text after the value".to_owned(), location.line_pos)
         }
         other => (other.to_string(), None),
     };
@@ -243,8 +257,9 @@ fn syntax(error: ReaderError) -> ReadError {
     ReadError::Syntax { line: line + 1, column: column + 1, message }
 }
 
-/// What is wrong with the text in the words of `serde_json`, which people know; none where it finds nothing.
-fn in_words(text: &[u8]) -> Option<String> {
+/// Returns what `serde_json` says is wrong with the text, which people are used to; `None` if it finds
+/// nothing.
+fn serde_message(text: &[u8]) -> Option<String> {
     let error = serde_json::from_slice::<serde::de::IgnoredAny>(text).err()?.to_string();
     Some(error.rsplit_once(" at line ").map_or(error.as_str(), |(words, _)| words).to_owned())
 }
@@ -272,8 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_value_identical() {
-        let text = r#"{"":[],"a":{"z":null,"é世界🌍":"\u0001\n\"\\"},"n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]}"#;
+    fn accepted_values_are_those_of_serde_json() {
+        let text = concat!(
+            r#"{"":[],"a":{"z":null,"é世界🌍":"\u0001\n\"\\"},"n":[0,-1,9223372036854775807,"#,
+            "18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]}",
+        );
         assert_eq!(parse_strict(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 
@@ -284,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_lost_is_refused_with_its_pointer() {
+    fn values_that_cannot_be_stored_are_refused_with_their_pointer() {
         assert_eq!(rule(r#"{"a":{"b/c":1,"b\u002fc":2}}"#).pointer, "/a/b~1c");
         assert_eq!(rule(r#"{"a":[1,"x\u0000"]}"#).pointer, "/a/1");
         assert_eq!(rule(r#"{"a":{"x\u0000":1}}"#).pointer, "/a/x\\u0000");
@@ -293,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_line() {
+    fn malformed_json_is_refused_with_line_and_column() {
         for text in [
             "",
             " ",
@@ -326,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_depth_is_refused_before_it_is_deep() {
+    fn nesting_that_is_too_deep_is_refused() {
         let deep = "[".repeat(1_000_000);
         assert!(matches!(parse_strict(deep.as_bytes()), Err(ReadError::Rule(_))));
         let nested = |levels: usize| {
@@ -355,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_count_the_compact_text() {
+    fn sizes_are_those_of_the_compact_text() {
         let text = r#"{"a":[true,false,null,"\u0001\n\"é",-1.5,0.001],"b":{},"c":[]}"#;
         assert_eq!(compact_len(&parse_strict(text.as_bytes()).unwrap()), text.len());
         let document = |bytes: usize| {

@@ -1,41 +1,42 @@
-//! Numbers that come back as exactly the number that was written.
+//! Numbers: only those are accepted that are returned as exactly the number that was written.
 
 use serde_json::Number;
 
-/// Reads the text of a JSON number: an integer of 64 bits, or a decimal whose shortest binary64 notation is the same
-/// decimal.
+/// Reads the text of a JSON number: a 64-bit integer, or a decimal that equals the shortest decimal notation
+/// of an IEEE 754 double.
 ///
 /// # Errors
-/// The rule, where the number would come back as another one.
-pub(super) fn parse(text: &str) -> Result<Number, String> {
-    let decimal = Decimal::read(text);
+/// The rule, if the number would be returned as another one.
+pub(super) fn parse_number(text: &str) -> Result<Number, String> {
+    let decimal = Decimal::from_json_text(text);
     if let Some(integer) = decimal.integer() {
         return Ok(integer);
     }
     let rule = || {
         let shown: String = text.chars().take(40).collect();
         format!(
-            "the number {shown} would come back as another one: integers have 64 bits, other numbers the \
-             precision of an IEEE 754 double; send it as a string"
+            "the number {shown} cannot be stored exactly: integers have 64 bits, other numbers the precision \
+             of an IEEE 754 double; send it as a string"
         )
     };
     let double: f64 = text.parse().map_err(|_: std::num::ParseFloatError| rule())?;
-    // The standard library prints the shortest decimal that reads back as the same double.
-    if !double.is_finite() || Decimal::read(&format!("{double:e}")) != decimal {
+    // The standard library prints the shortest decimal that is read as the same double.
+    if !double.is_finite() || Decimal::from_json_text(&format!("{double:e}")) != decimal {
         return Err(rule());
     }
     Number::from_f64(double).ok_or_else(rule)
 }
 
-/// Bytes of `number` as a plain decimal, without an exponent.
+/// Returns the bytes of `number` as a plain decimal, without an exponent.
 pub(super) fn plain_len(number: &Number) -> usize {
     if number.is_f64() {
-        return Decimal::read(&number.to_string()).plain_len();
+        return Decimal::from_json_text(&number.to_string()).plain_len();
     }
     number.to_string().len()
 }
 
-/// A decimal number, `digits` × 10^`exponent`, in its one shortest form: no zero at either end of the digits.
+/// A decimal number, `digits` × 10^`exponent`, in its unique shortest form: no zero at either end of the
+/// digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -44,8 +45,8 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads what the grammar of JSON numbers allows.
-    fn read(text: &str) -> Self {
+    /// Reads a text that follows the grammar of JSON numbers.
+    fn from_json_text(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let all: String = whole.chars().chain(fraction.chars()).filter(char::is_ascii_digit).collect();
@@ -61,7 +62,7 @@ impl Decimal {
         Self { negative: text.starts_with('-'), digits, exponent: i64::saturating_add(written, shift) }
     }
 
-    /// The number as an integer of 64 bits, if it is one.
+    /// Returns the number as a 64-bit integer, if it is one.
     fn integer(&self) -> Option<Number> {
         const MOST_DIGITS: usize = 20;
         let zeros = usize::try_from(self.exponent).ok()?;
@@ -84,7 +85,7 @@ impl Decimal {
         } else if point > 0 {
             digits + 1
         } else {
-            // A zero and the point stand before what the exponent puts behind it.
+            // A zero and the point come first, then as many digits as the exponent shifts.
             2 - self.exponent
         };
         usize::from(self.negative) + usize::try_from(unsigned).unwrap_or(usize::MAX)
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_survives_and_refuses_the_rest() {
+    fn numbers_that_would_change_are_refused() {
         for (text, printed) in [
             ("-0", "0"),
             ("-0.0e5", "0"),
@@ -108,7 +109,7 @@ mod tests {
             ("18446744073709551615", "18446744073709551615"),
             ("1e-7", "1e-7"),
         ] {
-            assert_eq!(parse(text).unwrap().to_string(), printed, "{text}");
+            assert_eq!(parse_number(text).unwrap().to_string(), printed, "{text}");
         }
         for text in [
             "1e400",
@@ -122,18 +123,18 @@ mod tests {
             "1e-99999999999999999999",
             "3.14159265358979323846",
         ] {
-            assert!(parse(text).is_err(), "{text} was taken");
+            assert!(parse_number(text).is_err(), "{text} was accepted");
         }
     }
 
     #[test]
-    fn every_double_survives() {
+    fn every_double_is_returned_unchanged() {
         for bits in (0..200_000_u64).map(|step| step.wrapping_mul(0x9E37_79B9_7F4A_7C15)) {
             let double = f64::from_bits(bits);
             if !double.is_finite() {
                 continue;
             }
-            let number = parse(&format!("{double:?}")).unwrap();
+            let number = parse_number(&format!("{double:?}")).unwrap();
             // Minus zero is zero: the same number.
             assert_eq!(number.as_f64().unwrap().to_bits(), (double + 0.0).to_bits());
         }
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn plain_lengths_are_those_of_the_expanded_text() {
         for text in ["1e300", "-1.5e300", "1e-7", "-2.5e-300", "0.1", "1.25", "123456789.125", "1e22"] {
-            let number = parse(text).unwrap();
+            let number = parse_number(text).unwrap();
             // `Display` of a double is the plain decimal.
             assert_eq!(plain_len(&number), format!("{}", number.as_f64().unwrap()).len(), "{text}");
         }

@@ -1,89 +1,83 @@
-//! What a document may not change: its values at, under and in the way of its ancestors' locks.
+//! Removing from a node's document what the locks of its ancestors keep out.
 
 use serde_json::{Map, Value};
 
-use super::members::Members;
+use super::members::SortedMembers;
+use super::notes::BlockedNote;
+use super::path::MemberPath;
 use super::patterns::Locks;
-use super::place::Place;
-use super::slot::{Slot, Tree};
-use super::view::View;
+use super::slot::{MergeSlot, SlotValue};
+use super::view::SlotView;
 
-/// A value that a lock keeps out, or, without a value, a place that a lock keeps from being unset.
-pub(crate) struct Barred<'a> {
-    pub(crate) pointer: String,
+/// Removes from the document of node `at` what the locks of its ancestors keep out: values at or under a
+/// locked pointer, and values that are not objects where an object around a locked value must be.
+pub(crate) struct LockFilter<'s, 'a> {
     pub(crate) at: usize,
-    pub(crate) locked_by: usize,
-    pub(crate) value: Option<&'a Value>,
+    /// Receives what was removed, unless it equals what is inherited.
+    pub(crate) blocked: &'s mut Vec<BlockedNote<'a>>,
 }
 
-/// Takes out of node `at`'s document what the locks of its ancestors keep out.
-pub(crate) struct Filter<'s, 'a> {
-    pub(crate) at: usize,
-    /// What was barred, and differs from what is inherited.
-    pub(crate) barred: &'s mut Vec<Barred<'a>>,
-}
-
-impl<'a> Filter<'_, 'a> {
-    /// The document without what is barred. The objects around that count as written.
-    pub(crate) fn document(
+impl<'a> LockFilter<'_, 'a> {
+    /// Returns the document without what is blocked. The objects around blocked values stay.
+    pub(crate) fn filter(
         &mut self,
         data: &'a Map<String, Value>,
-        inherited: Option<View<'_, 'a>>,
+        inherited: Option<SlotView<'_, 'a>>,
         locks: &Locks<'a>,
-    ) -> Slot<'a> {
-        self.object(data, inherited, locks, &Place::Root)
+    ) -> MergeSlot<'a> {
+        self.filter_object(data, inherited, locks, &MemberPath::Root)
     }
 
-    fn object(
+    fn filter_object(
         &mut self,
         map: &'a Map<String, Value>,
-        inherited: Option<View<'_, 'a>>,
+        inherited: Option<SlotView<'_, 'a>>,
         locks: &Locks<'a>,
-        place: &Place<'_, 'a>,
-    ) -> Slot<'a> {
+        path: &MemberPath<'_, 'a>,
+    ) -> MergeSlot<'a> {
         let kept = map.iter().filter_map(|(name, value)| {
             let below = inherited.and_then(|inherited| inherited.member(name));
-            Some((name.as_str(), self.value(value, below, &locks.step(name), &place.member(name))?))
+            Some((name.as_str(), self.filter_value(value, below, &locks.step(name), &path.member(name))?))
         });
-        let members = Members::from_sorted(kept);
-        Slot::new(Tree::Object { at: self.at, members })
+        let members = SortedMembers::from_sorted(kept);
+        MergeSlot::new(SlotValue::Object { at: self.at, members })
     }
 
-    fn value(
+    fn filter_value(
         &mut self,
         value: &'a Value,
-        inherited: Option<View<'_, 'a>>,
+        inherited: Option<SlotView<'_, 'a>>,
         locks: &Locks<'a>,
-        place: &Place<'_, 'a>,
-    ) -> Option<Slot<'a>> {
+        path: &MemberPath<'_, 'a>,
+    ) -> Option<MergeSlot<'a>> {
         if locks.is_free() {
-            return Some(Slot::whole(self.at, value));
+            return Some(MergeSlot::whole(self.at, value));
         }
-        if locks.held().is_some() {
-            self.compare(value, inherited, locks, place);
+        if locks.is_held() {
+            self.note_differences(value, inherited, locks, path);
             return None;
         }
         if let Value::Object(map) = value {
-            return Some(self.object(map, inherited, locks, place));
+            return Some(self.filter_object(map, inherited, locks, path));
         }
-        if let Some(locked_by) = inherited.and_then(|inherited| locks.held_below(inherited)) {
-            self.bar(value, locked_by, place);
+        if let Some(locked_by) = inherited.and_then(|inherited| locks.holder_below(inherited)) {
+            self.note(value, locked_by, path);
             return None;
         }
-        Some(Slot::whole(self.at, value))
+        Some(MergeSlot::whole(self.at, value))
     }
 
-    /// Reports where a locked value differs from what is inherited, as far down as both are objects.
-    fn compare(
+    /// Notes where a locked value differs from what is inherited, as far down as both are objects.
+    fn note_differences(
         &mut self,
         value: &'a Value,
-        inherited: Option<View<'_, 'a>>,
+        inherited: Option<SlotView<'_, 'a>>,
         locks: &Locks<'a>,
-        place: &Place<'_, 'a>,
+        path: &MemberPath<'_, 'a>,
     ) {
         if let (Value::Object(map), Some(inherited)) = (value, inherited.filter(|view| view.is_object())) {
             for (name, value) in map {
-                self.compare(value, inherited.member(name), &locks.step(name), &place.member(name));
+                self.note_differences(value, inherited.member(name), &locks.step(name), &path.member(name));
             }
             return;
         }
@@ -91,15 +85,16 @@ impl<'a> Filter<'_, 'a> {
             return;
         }
         let locked_by = match inherited {
-            Some(inherited) => locks.held_at_or_below(inherited),
-            None => locks.held(),
+            Some(inherited) => locks.holder_at_or_below(inherited),
+            None => locks.holder(),
         };
         if let Some(locked_by) = locked_by {
-            self.bar(value, locked_by, place);
+            self.note(value, locked_by, path);
         }
     }
 
-    fn bar(&mut self, value: &'a Value, locked_by: usize, place: &Place<'_, 'a>) {
-        self.barred.push(Barred { pointer: place.pointer(), at: self.at, locked_by, value: Some(value) });
+    fn note(&mut self, value: &'a Value, locked_by: usize, path: &MemberPath<'_, 'a>) {
+        let note = BlockedNote { pointer: path.pointer(), at: self.at, locked_by, value: Some(value) };
+        self.blocked.push(note);
     }
 }

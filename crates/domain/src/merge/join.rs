@@ -1,113 +1,109 @@
-//! Two values that stand at the same place become one: rules 1 and 2, and the strategies that come before them.
+//! Merging one value over another: rules 1 and 2, and the strategies that take precedence over them.
 
 use std::cmp::Ordering;
 use std::mem;
 
 use serde_json::{Number, Value};
 
-use super::clear::split;
-use super::lists;
-use super::past::{bury, moved, settle, shadows, supersede};
-use super::patterns::{Cursor, Locks};
-use super::place::Place;
-use super::slot::{Shadow, Slot, Tree};
+use super::lists::merge_arrays;
+use super::notes::NotApplicableNote;
+use super::past::{attach_shadows, detach_past, into_shadows, replace_leaf, replace_slot};
+use super::path::MemberPath;
+use super::patterns::{Locks, PatternCursor};
+use super::removal::retain_locked;
+use super::slot::{MergeSlot, Shadow, SlotValue};
 use crate::inheritance::{Inheritance, Strategy};
 
-/// A declared strategy that did not fit the values it was declared for.
-pub(crate) struct Unfit<'a> {
-    pub(crate) pointer: String,
-    pub(crate) strategy: &'a Strategy,
-    pub(crate) at: usize,
-}
-
 /// Merges the document of one node over what it inherits.
-pub(crate) struct Join<'s, 'a> {
+pub(crate) struct NodeJoin<'s, 'a> {
     pub(crate) at: usize,
     /// What each node of the chain declares.
     pub(crate) declared: &'s [Option<&'a Inheritance>],
     /// The locks of the node's ancestors, at the root.
     pub(crate) locks: &'s Locks<'a>,
-    pub(crate) unfit: &'s mut Vec<Unfit<'a>>,
+    /// Receives the strategies that did not fit.
+    pub(crate) not_applicable: &'s mut Vec<NotApplicableNote<'a>>,
 }
 
-/// Merges without strategies and locks, and leaves the result in `slot`.
-pub(crate) fn by_rules<'a>(slot: &mut Slot<'a>, own: Slot<'a>) {
-    let mut unfit = Vec::new();
-    let mut join = Join { at: 0, declared: &[], locks: &Locks::default(), unfit: &mut unfit };
-    join.rules(slot, own, &Cursor::default(), &Place::Root);
-}
-
-impl<'a> Join<'_, 'a> {
-    /// Merges `own` over `slot` by rules 1 and 2, and by the strategies that are declared further down.
-    pub(crate) fn rules(
+impl<'a> NodeJoin<'_, 'a> {
+    /// Merges `own` over `slot`, which is at `path`, by rules 1 and 2, and by the strategies declared for
+    /// members below.
+    pub(crate) fn join_by_rules(
         &mut self,
-        slot: &mut Slot<'a>,
-        own: Slot<'a>,
-        strategies: &Cursor<'a>,
-        place: &Place<'_, 'a>,
+        slot: &mut MergeSlot<'a>,
+        own: MergeSlot<'a>,
+        strategies: &PatternCursor<'a>,
+        path: &MemberPath<'_, 'a>,
     ) {
         if slot.is_object() && own.is_object() {
-            self.members(slot, own, strategies, place);
+            self.join_members(slot, own, strategies, path);
         } else {
-            bury(slot, own, place);
+            replace_slot(slot, own, path);
         }
     }
 
-    fn members(
+    fn join_members(
         &mut self,
-        slot: &mut Slot<'a>,
-        own: Slot<'a>,
-        strategies: &Cursor<'a>,
-        place: &Place<'_, 'a>,
+        slot: &mut MergeSlot<'a>,
+        own: MergeSlot<'a>,
+        strategies: &PatternCursor<'a>,
+        path: &MemberPath<'_, 'a>,
     ) {
         if own.is_empty_object() {
             return;
         }
-        // An empty object that gets members is a leaf no more: what it stood for goes to one of them.
+        // Once an empty object gets members it is no longer a leaf: its past moves to one of them.
         let past = mem::take(&mut slot.past);
         if let Some(members) = slot.members_mut() {
             let (mut from, mut added) = (0, Vec::new());
             own.for_each_member(|name, value| match members.seek(&mut from, name) {
-                Some(slot) => self.value(slot, value, &strategies.step(name), &place.member(name)),
+                Some(slot) => self.join_value(slot, value, &strategies.step(name), &path.member(name)),
                 None => added.push((name, value)),
             });
             members.extend(added);
         }
         if !past.is_empty() {
-            settle(moved(past, &place.names()), slot, place);
+            attach_shadows(detach_past(past, &path.names()), slot, path);
         }
     }
 
-    fn value(&mut self, slot: &mut Slot<'a>, own: Slot<'a>, strategies: &Cursor<'a>, place: &Place<'_, 'a>) {
+    fn join_value(
+        &mut self,
+        slot: &mut MergeSlot<'a>,
+        own: MergeSlot<'a>,
+        strategies: &PatternCursor<'a>,
+        path: &MemberPath<'_, 'a>,
+    ) {
         let Some(strategy) = self.strategy(strategies) else {
-            return self.rules(slot, own, strategies, place);
+            return self.join_by_rules(slot, own, strategies, path);
         };
         match strategy {
             Strategy::Deep if slot.is_object() && own.is_object() => {
-                return self.rules(slot, own, strategies, place);
+                return self.join_by_rules(slot, own, strategies, path);
             }
-            Strategy::Replace => return self.replace(slot, own, strategy, place),
+            Strategy::Replace => return self.replace(slot, own, strategy, path),
             Strategy::Min | Strategy::Max => {
                 if let Some(winner) = winner(strategy, slot, &own) {
-                    return choose(&winner, slot, own, strategy);
+                    return keep_winner(&winner, slot, own, strategy);
                 }
             }
             _ => {
-                if let Some(elements) = lists::combine(strategy, slot, &own) {
-                    slot.tree = Tree::List { at: self.at, elements };
+                if let Some(elements) = merge_arrays(strategy, slot, &own) {
+                    slot.value = SlotValue::List { at: self.at, elements };
                     slot.strategy = Some(strategy);
                     return;
                 }
             }
         }
-        self.unfit.push(Unfit { pointer: place.pointer(), strategy, at: self.at });
-        self.rules(slot, own, strategies, place);
+        self.not_applicable.push(NotApplicableNote { pointer: path.pointer(), strategy, at: self.at });
+        self.join_by_rules(slot, own, strategies, path);
     }
 
-    /// The strategy for a place: of the nearest node that declares one, and of its patterns the most exact.
-    fn strategy(&self, strategies: &Cursor<'a>) -> Option<&'a Strategy> {
+    /// Returns the strategy that applies: that of the nearest node that declares one, and of its patterns the
+    /// most specific.
+    fn strategy(&self, strategies: &PatternCursor<'a>) -> Option<&'a Strategy> {
         let nearest = strategies
-            .ends()
+            .matches()
             .max_by(|(at, index), (other_at, other_index)| at.cmp(other_at).then(other_index.cmp(index)));
         let (at, index) = nearest?;
         let declared = self.declared.get(at).copied().flatten()?;
@@ -116,31 +112,32 @@ impl<'a> Join<'_, 'a> {
 
     fn replace(
         &mut self,
-        slot: &mut Slot<'a>,
-        mut own: Slot<'a>,
+        slot: &mut MergeSlot<'a>,
+        mut own: MergeSlot<'a>,
         strategy: &'a Strategy,
-        place: &Place<'_, 'a>,
+        path: &MemberPath<'_, 'a>,
     ) {
-        own.mark(strategy);
+        own.set_strategy(strategy);
         if slot.is_leaf() {
-            return bury(slot, own, place);
+            return replace_slot(slot, own, path);
         }
-        let locks = place.names().iter().fold(self.locks.clone(), |locks, name| locks.step(name));
+        let locks = path.names().iter().fold(self.locks.clone(), |locks, name| locks.step(name));
         let mut lost = Vec::new();
         let old = mem::replace(slot, own);
-        let kept = split(old, &locks, place, &mut lost);
-        // Shadows belong to what replaces, and to what was locked only where nothing else is left to carry them.
-        let lost = shadows(lost);
+        let kept = retain_locked(old, &locks, path, &mut lost);
+        // The shadows go to the new value. Only if it has no leaf that could take them do they go to what was
+        // locked.
+        let shadows = into_shadows(lost);
         match kept {
             Some(kept) if slot.is_empty_object() => {
                 *slot = kept;
-                settle(lost, slot, place);
+                attach_shadows(shadows, slot, path);
             }
             Some(kept) => {
-                settle(lost, slot, place);
-                self.members(slot, kept, &Cursor::default(), place);
+                attach_shadows(shadows, slot, path);
+                self.join_members(slot, kept, &PatternCursor::default(), path);
             }
-            None => settle(lost, slot, place),
+            None => attach_shadows(shadows, slot, path),
         }
     }
 }
@@ -150,32 +147,33 @@ enum Winner {
     Own,
 }
 
-/// Which of two numbers stays; none where one of the two is no number.
-fn winner(strategy: &Strategy, inherited: &Slot<'_>, own: &Slot<'_>) -> Option<Winner> {
-    let order = compare(number(inherited)?, number(own)?);
+/// Returns which of two numbers the strategy keeps; `None` if one of the values is not a number.
+fn winner(strategy: &Strategy, inherited: &MergeSlot<'_>, own: &MergeSlot<'_>) -> Option<Winner> {
+    let order = compare_numbers(number_of(inherited)?, number_of(own)?);
     let wanted = if *strategy == Strategy::Min { Ordering::Greater } else { Ordering::Less };
     Some(if order == wanted { Winner::Own } else { Winner::Inherited })
 }
 
-fn choose<'a>(winner: &Winner, slot: &mut Slot<'a>, own: Slot<'a>, strategy: &'a Strategy) {
+fn keep_winner<'a>(winner: &Winner, slot: &mut MergeSlot<'a>, own: MergeSlot<'a>, strategy: &'a Strategy) {
     match winner {
-        Winner::Own => supersede(slot, own),
-        Winner::Inherited => slot.past.push(Shadow { stood: None, tree: own.tree }),
+        Winner::Own => replace_leaf(slot, own),
+        Winner::Inherited => slot.past.push(Shadow { names: None, value: own.value }),
     }
     slot.strategy = Some(strategy);
 }
 
-fn number<'a>(slot: &Slot<'a>) -> Option<&'a Number> {
-    match slot.tree {
-        Tree::Whole { value: Value::Number(number), .. } => Some(number),
+fn number_of<'a>(slot: &MergeSlot<'a>) -> Option<&'a Number> {
+    match slot.value {
+        SlotValue::Whole { value: Value::Number(number), .. } => Some(number),
         _ => None,
     }
 }
 
-fn compare(one: &Number, other: &Number) -> Ordering {
+fn compare_numbers(one: &Number, other: &Number) -> Ordering {
     if let (Some(one), Some(other)) = (one.as_i128(), other.as_i128()) {
         return one.cmp(&other);
     }
-    // One is no integer of 64 bits, so that its distance to the other is more than a rounding.
+    // One of them is not a 64-bit integer. As f64 they are ordered correctly, except for integers that round
+    // to 2^64, which compare as equal to it.
     one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Equal)
 }

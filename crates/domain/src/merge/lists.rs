@@ -1,58 +1,64 @@
-//! The strategies that make one array of two.
+//! The strategies that merge two arrays.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::slot::{Element, Slot, Source, Tree};
+use super::element::{Element, ElementSource};
+use super::slot::{MergeSlot, SlotValue};
 use crate::inheritance::Strategy;
 
-/// The merged array, or none where the strategy does not fit what the two sides hold.
-pub(crate) fn combine<'a>(
+/// Returns the merged array; `None` if the strategy does not fit the two values.
+pub(crate) fn merge_arrays<'a>(
     strategy: &Strategy,
-    inherited: &Slot<'a>,
-    own: &Slot<'a>,
+    inherited: &MergeSlot<'a>,
+    own: &MergeSlot<'a>,
 ) -> Option<Vec<Element<'a>>> {
-    let inherited = elements(inherited)?;
-    let own = elements(own)?;
+    let inherited = elements_of(inherited)?;
+    let own = elements_of(own)?;
     match strategy {
-        Strategy::Append => Some(join(inherited, own)),
-        Strategy::Prepend => Some(join(own, inherited)),
-        Strategy::Union => Some(once(join(inherited, own))),
-        Strategy::ByKey(key) => matched(key, inherited, own),
+        Strategy::Append => Some(concatenate(inherited, own)),
+        Strategy::Prepend => Some(concatenate(own, inherited)),
+        Strategy::Union => Some(deduplicate(concatenate(inherited, own))),
+        Strategy::ByKey(key) => match_by_key(key, inherited, own),
         Strategy::Replace | Strategy::Deep | Strategy::Min | Strategy::Max => None,
     }
 }
 
-fn elements<'a>(slot: &Slot<'a>) -> Option<Vec<Element<'a>>> {
-    match &slot.tree {
-        Tree::Whole { at, value: Value::Array(array) } => {
-            let sources = array.iter().enumerate().map(|(index, value)| Source { at: *at, index, value });
+fn elements_of<'a>(slot: &MergeSlot<'a>) -> Option<Vec<Element<'a>>> {
+    match &slot.value {
+        SlotValue::Whole { at, value: Value::Array(array) } => {
+            let sources =
+                array.iter().enumerate().map(|(index, value)| ElementSource { at: *at, index, value });
             Some(sources.map(|source| Element { sources: vec![source] }).collect())
         }
-        Tree::List { elements, .. } => Some(elements.clone()),
+        SlotValue::List { elements, .. } => Some(elements.clone()),
         _ => None,
     }
 }
 
-fn join<'a>(mut first: Vec<Element<'a>>, second: Vec<Element<'a>>) -> Vec<Element<'a>> {
+fn concatenate<'a>(mut first: Vec<Element<'a>>, second: Vec<Element<'a>>) -> Vec<Element<'a>> {
     first.extend(second);
     first
 }
 
-fn once(elements: Vec<Element<'_>>) -> Vec<Element<'_>> {
+fn deduplicate(elements: Vec<Element<'_>>) -> Vec<Element<'_>> {
     let mut seen = HashSet::new();
     elements.into_iter().filter(|element| seen.insert(element.value())).collect()
 }
 
-fn matched<'a>(key: &str, inherited: Vec<Element<'a>>, own: Vec<Element<'a>>) -> Option<Vec<Element<'a>>> {
-    let places = places_of(key, &inherited)?;
-    places_of(key, &own)?;
+fn match_by_key<'a>(
+    key: &str,
+    inherited: Vec<Element<'a>>,
+    own: Vec<Element<'a>>,
+) -> Option<Vec<Element<'a>>> {
+    let indexes = indexes_by_key(key, &inherited)?;
+    indexes_by_key(key, &own)?;
     let mut merged = inherited;
     for element in own {
-        let place = places.get(&key_of(key, &element)?);
-        match place.and_then(|place| merged.get_mut(*place)) {
+        let index = indexes.get(&key_of(key, &element)?);
+        match index.and_then(|index| merged.get_mut(*index)) {
             Some(parent) => parent.sources.extend(element.sources),
             None => merged.push(element),
         }
@@ -60,15 +66,16 @@ fn matched<'a>(key: &str, inherited: Vec<Element<'a>>, own: Vec<Element<'a>>) ->
     Some(merged)
 }
 
-/// The place of each key's element; none where an element is no object, lacks the key, or repeats one.
-fn places_of<'a>(key: &str, elements: &[Element<'a>]) -> Option<HashMap<Cow<'a, Value>, usize>> {
-    let mut places = HashMap::with_capacity(elements.len());
-    for (place, element) in elements.iter().enumerate() {
-        if places.insert(key_of(key, element)?, place).is_some() {
+/// Returns the index of the element with each key; `None` if an element is not an object, lacks the key or
+/// repeats that of another.
+fn indexes_by_key<'a>(key: &str, elements: &[Element<'a>]) -> Option<HashMap<Cow<'a, Value>, usize>> {
+    let mut indexes = HashMap::with_capacity(elements.len());
+    for (index, element) in elements.iter().enumerate() {
+        if indexes.insert(key_of(key, element)?, index).is_some() {
             return None;
         }
     }
-    Some(places)
+    Some(indexes)
 }
 
 fn key_of<'a>(key: &str, element: &Element<'a>) -> Option<Cow<'a, Value>> {

@@ -1,19 +1,45 @@
-//! The merge law: how the documents of a chain become one, and what can be told about how they did.
+//! The merge law: how the documents of a chain become one, and how the result is explained.
 //!
-//! A [`Fold`] takes the nodes one by one, global first. For each it takes out of the node's document what ancestors
-//! have locked, takes away from what is inherited what the node unsets (or, where it starts afresh, all that is not
-//! locked), and merges the one over the other. There is one implementation, explained or not: explaining only reads
-//! out what the merge has kept.
+//! # The law
+//! A chain is folded from the global node down. For each node:
+//!
+//! 1. Values of its document that its ancestors have locked are removed, and noted as blocked unless they
+//!    equal what is inherited.
+//! 2. What it inherits is reduced: with `inherit: false` to what is locked, and then by its `unset`, which
+//!    does not remove locked values.
+//! 3. Its document is merged over the rest. Objects are merged member by member (rule 1); any other value of
+//!    the document replaces the inherited one (rule 2). A declared [`Strategy`](crate::inheritance::Strategy)
+//!    takes precedence over both rules where both sides have the member and their types fit.
+//!
+//! Locks apply to all descendants of the node that declares them, whatever these declare. The whole law with
+//! its reasons is decision record 3, and `tests/merge` holds this implementation to a second, simpler one.
+//!
+//! # Data structures
+//! The merged document is a tree of slots that borrow from the documents. An object that one node wrote stays
+//! a reference to it until another node's document reaches inside it; nothing is copied until the result is
+//! serialized. Each slot carries its provenance: the node, the strategy, and for a leaf the values that it
+//! replaced. There is only one implementation, explained or not: [`Merged::explain`] reads out what the merge
+//! kept anyway. The patterns of `unset`, `strategies` and `locked` are trees that are walked together with
+//! the document, so that a pattern costs nothing where it cannot match.
+//!
+//! # Cost
+//! Time and memory are proportional to the documents of the chain, times the number of patterns that can
+//! match at the same member; both have limits, see [`crate::limits`]. The two sides of an object are sorted,
+//! so merging them is one pass. A merge cannot fail: documents and rules are checked when they are written.
 
-mod clear;
+mod element;
 mod filter;
 mod join;
+mod link;
 mod lists;
 mod members;
+mod notes;
 mod past;
-pub(crate) mod patterns;
-mod place;
+mod path;
+mod patterns;
 mod provenance;
+mod rebuild;
+mod removal;
 mod slot;
 mod view;
 
@@ -22,41 +48,35 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use self::clear::{Removed, Unset, split};
-use self::filter::{Barred, Filter};
-use self::join::{Join, Unfit};
-use self::patterns::{Cursor, Locks};
-use self::place::Place;
-use self::slot::Slot;
-use self::view::View;
+use self::filter::LockFilter;
+use self::join::NodeJoin;
+use self::notes::Notes;
+use self::path::MemberPath;
+use self::patterns::{Locks, PatternCursor};
+use self::removal::{UnsetWalk, retain_locked};
+use self::slot::MergeSlot;
+use self::view::SlotView;
 use crate::explain::{Blocked, Explanation};
 use crate::inheritance::Inheritance;
 use crate::pointer::push;
 
-pub(crate) use self::slot::{Element, Source};
-
-/// One node of a chain, as far as merging goes.
-#[derive(Debug, Clone, Copy)]
-pub struct Link<'a> {
-    /// The node's own document.
-    pub data: &'a Map<String, Value>,
-    /// The node's rules.
-    pub inheritance: Option<&'a Inheritance>,
-}
+pub use self::link::Link;
+pub use self::rebuild::RebuildError;
 
 /// Merges a chain, global first.
 pub fn merge<'a>(links: &[Link<'a>]) -> Merged<'a> {
     fold(links).finish()
 }
 
-/// The values of a document that the locks of its ancestors (global first) keep out of the result, by pointer.
-/// Values equal to what is inherited are not among them.
+/// Returns the values of a document that the locks of its ancestors (global first) keep out of the result.
+/// Values that equal what is inherited are not included.
 pub fn blocked<'a>(ancestors: &[Link<'a>], data: &'a Map<String, Value>) -> Vec<Blocked> {
     fold(ancestors).blocked(data)
 }
 
-/// Of the values that are blocked in `new` those that a write adds or changes: what is not, equal and at the same
-/// pointer, blocked in `old` too. Where an object is blocked in both, that is told member by member.
+/// Returns the blocked values of `new` that a write adds or changes: those that are not blocked at the same
+/// pointer, with an equal value, in `old` too. If an object is blocked in both, its members are compared one
+/// by one.
 pub fn newly_blocked<'a>(
     ancestors: &[Link<'a>],
     old: Option<&'a Map<String, Value>>,
@@ -78,7 +98,7 @@ pub fn newly_blocked<'a>(
     added
 }
 
-/// Adds `blocked`, or of an object whose like was blocked before the members that are new or another.
+/// Adds `blocked` if its value differs from `old`; of two objects, only the members that differ.
 fn add_changed(blocked: Blocked, old: Option<&Value>, added: &mut Vec<Blocked>) {
     match (&blocked.value, old) {
         (Some(Value::Object(members)), Some(Value::Object(old))) => {
@@ -94,26 +114,18 @@ fn add_changed(blocked: Blocked, old: Option<&Value>, added: &mut Vec<Blocked>) 
     }
 }
 
-/// A merge under way: what the nodes so far make together, and what they declare for those below.
+/// A merge in progress: what the nodes so far resolve to, and what they declare for their descendants.
 #[derive(Default)]
 pub struct Fold<'a> {
-    root: Option<Slot<'a>>,
+    root: Option<MergeSlot<'a>>,
     declared: Vec<Option<&'a Inheritance>>,
-    /// The first node whose strategies apply: the last one that started afresh.
+    /// The first node whose strategies apply: the last one with `inherit: false`.
     first: usize,
     notes: Notes<'a>,
 }
 
-/// What happened that the merged document does not show.
-#[derive(Default)]
-pub(crate) struct Notes<'a> {
-    removed: Vec<Removed<'a>>,
-    barred: Vec<Barred<'a>>,
-    unfit: Vec<Unfit<'a>>,
-}
-
 impl<'a> Fold<'a> {
-    /// A merge of no nodes yet.
+    /// Returns a merge of no nodes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -122,8 +134,9 @@ impl<'a> Fold<'a> {
     pub fn push(&mut self, link: Link<'a>) {
         let at = self.declared.len();
         let locks = self.locks();
-        let inherited = self.root.as_ref().map(View::Slot);
-        let own = Filter { at, barred: &mut self.notes.barred }.document(link.data, inherited, &locks);
+        let inherited = self.root.as_ref().map(SlotView::Slot);
+        let mut filter = LockFilter { at, blocked: &mut self.notes.blocked };
+        let own = filter.filter(link.data, inherited, &locks);
         let root = self.root.take();
         self.declared.push(link.inheritance);
         let root = match link.inheritance {
@@ -135,48 +148,49 @@ impl<'a> Fold<'a> {
             return;
         };
         let strategies = self.strategies();
-        let mut join = Join { at, declared: &self.declared, locks: &locks, unfit: &mut self.notes.unfit };
-        join.rules(&mut root, own, &strategies, &Place::Root);
+        let not_applicable = &mut self.notes.not_applicable;
+        let mut join = NodeJoin { at, declared: &self.declared, locks: &locks, not_applicable };
+        join.join_by_rules(&mut root, own, &strategies, &MemberPath::Root);
         self.root = Some(root);
     }
 
-    /// The result.
+    /// Returns the result.
     pub fn finish(self) -> Merged<'a> {
         Merged { root: self.root, notes: self.notes }
     }
 
-    /// What the locks so far keep out of a document of the next node.
+    /// Returns what the locks of the nodes so far would keep out of the next node's document.
     pub fn blocked(&self, data: &'a Map<String, Value>) -> Vec<Blocked> {
-        let mut barred = Vec::new();
-        let inherited = self.root.as_ref().map(View::Slot);
-        Filter { at: self.declared.len(), barred: &mut barred }.document(data, inherited, &self.locks());
-        provenance::blocked(&barred)
+        let mut blocked = Vec::new();
+        let inherited = self.root.as_ref().map(SlotView::Slot);
+        LockFilter { at: self.declared.len(), blocked: &mut blocked }.filter(data, inherited, &self.locks());
+        provenance::blocked(&blocked)
     }
 
-    /// What the newest node takes over, by its own rules.
+    /// Returns what the newest node inherits, reduced by its own rules.
     fn inherited(
         &mut self,
-        root: Option<Slot<'a>>,
+        root: Option<MergeSlot<'a>>,
         rules: &'a Inheritance,
         locks: &Locks<'a>,
-    ) -> Option<Slot<'a>> {
+    ) -> Option<MergeSlot<'a>> {
         let by = self.declared.len().saturating_sub(1);
         let mut root = root?;
         if !rules.inherit() {
             self.first = by;
-            root = split(root, locks, &Place::Root, &mut Vec::new())?;
+            root = retain_locked(root, locks, &MemberPath::Root, &mut Vec::new())?;
         }
-        let unset = Cursor::new(std::iter::once((by, rules.unset_tree())));
-        let mut unsetting = Unset { by, removed: &mut self.notes.removed, barred: &mut self.notes.barred };
-        unsetting.apply(root, &unset, locks, &Place::Root)
+        let patterns = PatternCursor::new(std::iter::once((by, rules.unset_tree())));
+        let mut walk = UnsetWalk { by, unset: &mut self.notes.unset, blocked: &mut self.notes.blocked };
+        walk.apply(root, &patterns, locks, &MemberPath::Root)
     }
 
     fn locks(&self) -> Locks<'a> {
         Locks::new(self.rules().map(|(at, rules)| (at, rules.locked_tree())))
     }
 
-    fn strategies(&self) -> Cursor<'a> {
-        Cursor::new(
+    fn strategies(&self) -> PatternCursor<'a> {
+        PatternCursor::new(
             self.rules()
                 .skip_while(|(at, _)| *at < self.first)
                 .map(|(at, rules)| (at, rules.strategy_tree())),
@@ -188,19 +202,19 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// What a chain resolves to. It borrows from the documents, and can be serialized without being copied first.
+/// The result of merging a chain. It borrows from the documents and is serialized without copying them.
 pub struct Merged<'a> {
-    root: Option<Slot<'a>>,
+    root: Option<MergeSlot<'a>>,
     notes: Notes<'a>,
 }
 
 impl Merged<'_> {
-    /// The resolved document.
+    /// Returns the resolved document.
     pub fn to_value(&self) -> Value {
-        self.root.as_ref().map_or_else(|| Value::Object(Map::new()), |root| root.tree.to_value())
+        self.root.as_ref().map_or_else(|| Value::Object(Map::new()), |root| root.value.to_json())
     }
 
-    /// Where every value of it comes from, and what became of the others.
+    /// Returns where each value comes from, and what became of the values that are not in the result.
     pub fn explain(&self) -> Explanation {
         provenance::explain(self.root.as_ref(), &self.notes)
     }
@@ -209,7 +223,7 @@ impl Merged<'_> {
 impl Serialize for Merged<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.root {
-            Some(root) => root.tree.serialize(serializer),
+            Some(root) => root.value.serialize(serializer),
             None => Map::new().serialize(serializer),
         }
     }

@@ -1,67 +1,73 @@
-//! Where the values go that a newer value replaced: into the past of the leaf that now stands for them.
+//! Replacing values while keeping them, for the explanation, in the past of the leaves that replaced them.
 
 use std::mem;
 
-use super::clear::{Lost, split};
+use super::path::MemberPath;
 use super::patterns::Locks;
-use super::place::Place;
-use super::slot::{Shadow, Slot};
-use super::view::View;
+use super::removal::{LostLeaf, retain_locked};
+use super::slot::{MergeSlot, Shadow};
+use super::view::SlotView;
 
-/// Puts the leaf `own` where the leaf `slot` stands, which becomes part of its past.
-pub(crate) fn supersede<'a>(slot: &mut Slot<'a>, own: Slot<'a>) {
+/// Replaces the leaf `slot` with the leaf `own`, and keeps the old one in its past.
+pub(crate) fn replace_leaf<'a>(slot: &mut MergeSlot<'a>, own: MergeSlot<'a>) {
     let old = mem::replace(slot, own);
-    // Most values are replaced once or twice: a vector's first growth would take four times the room.
+    // Most values are replaced once or twice: the default growth of a vector would reserve four times as
+    // much.
     slot.past.reserve_exact(old.past.len() + 1);
     slot.past.extend(old.past);
-    slot.past.push(Shadow { stood: None, tree: old.tree });
+    slot.past.push(Shadow { names: None, value: old.value });
 }
 
-/// Puts `own` where `slot` stands, at `place`, which becomes part of the past of its leaves.
-pub(crate) fn bury<'a>(slot: &mut Slot<'a>, own: Slot<'a>, place: &Place<'_, 'a>) {
+/// Replaces `slot`, which is at `path`, with `own`, and keeps the old leaves in the past of the new ones.
+pub(crate) fn replace_slot<'a>(slot: &mut MergeSlot<'a>, own: MergeSlot<'a>, path: &MemberPath<'_, 'a>) {
     if slot.is_leaf() && own.is_leaf() {
-        return supersede(slot, own);
+        return replace_leaf(slot, own);
     }
     let mut lost = Vec::new();
-    split(mem::replace(slot, own), &Locks::default(), place, &mut lost);
-    settle(shadows(lost), slot, place);
+    retain_locked(mem::replace(slot, own), &Locks::default(), path, &mut lost);
+    attach_shadows(into_shadows(lost), slot, path);
 }
 
-/// Every value that leaves which are gone stand for: their own, and those in their pasts.
-pub(crate) fn shadows(lost: Vec<Lost<'_>>) -> Vec<Shadow<'_>> {
+/// Returns the removed leaves as shadows, together with those in their pasts.
+pub(crate) fn into_shadows(lost: Vec<LostLeaf<'_>>) -> Vec<Shadow<'_>> {
     let mut shadows = Vec::new();
-    for Lost { stood, slot } in lost {
-        shadows.extend(moved(slot.past, &stood));
-        shadows.push(Shadow { stood: Some(stood), tree: slot.tree });
+    for LostLeaf { names, slot } in lost {
+        shadows.extend(detach_past(slot.past, &names));
+        shadows.push(Shadow { names: Some(names), value: slot.value });
     }
     shadows
 }
 
-/// The past of a leaf that stood at `names`, for use elsewhere.
-pub(crate) fn moved<'a>(past: Vec<Shadow<'a>>, names: &[&'a str]) -> Vec<Shadow<'a>> {
-    let elsewhere = |shadow: Shadow<'a>| Shadow {
-        stood: Some(shadow.stood.unwrap_or_else(|| names.to_vec())),
-        tree: shadow.tree,
+/// Returns the past of a leaf that was at `names`, so that it can be attached to another leaf.
+pub(crate) fn detach_past<'a>(past: Vec<Shadow<'a>>, names: &[&'a str]) -> Vec<Shadow<'a>> {
+    let detached = |shadow: Shadow<'a>| Shadow {
+        names: Some(shadow.names.unwrap_or_else(|| names.to_vec())),
+        value: shadow.value,
     };
-    past.into_iter().map(elsewhere).collect()
+    past.into_iter().map(detached).collect()
 }
 
-/// Gives each shadow to the leaf at the same pointer, else to the first leaf of `slot`, which stands at `place`.
-pub(crate) fn settle<'a>(shadows: Vec<Shadow<'a>>, slot: &mut Slot<'a>, place: &Place<'_, 'a>) {
-    let base = place.names();
-    let mut homeless = Vec::new();
+/// Adds each shadow to the past of the leaf at the same pointer, or else of the first leaf of `slot`, which
+/// is at `path`.
+pub(crate) fn attach_shadows<'a>(
+    shadows: Vec<Shadow<'a>>,
+    slot: &mut MergeSlot<'a>,
+    path: &MemberPath<'_, 'a>,
+) {
+    let base = path.names();
+    let mut unmatched = Vec::new();
     for shadow in shadows {
-        let within = shadow.stood.as_deref().and_then(|stood| stood.strip_prefix(base.as_slice()));
-        match within.and_then(|names| slot.leaf_at(names)) {
-            Some(leaf) => leaf.past.push(Shadow { stood: None, tree: shadow.tree }),
-            None => homeless.push(shadow),
+        let below = shadow.names.as_deref().and_then(|names| names.strip_prefix(base.as_slice()));
+        match below.and_then(|names| slot.leaf_at(names)) {
+            Some(leaf) => leaf.past.push(Shadow { names: None, value: shadow.value }),
+            None => unmatched.push(shadow),
         }
     }
-    if homeless.is_empty() {
+    if unmatched.is_empty() {
         return;
     }
-    let first = View::Slot(slot).first_leaf();
+    let first = SlotView::Slot(slot).first_leaf();
     if let Some(leaf) = slot.leaf_at(&first) {
-        leaf.past.extend(homeless);
+        leaf.past.extend(unmatched);
     }
 }

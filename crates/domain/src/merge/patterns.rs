@@ -1,122 +1,96 @@
-//! The patterns of a chain, walked together with a document.
+//! The patterns of a chain's nodes, walked together with a document.
 
-use std::collections::BTreeMap;
+use super::view::SlotView;
+use crate::pattern_tree::PatternTree;
 
-use super::view::View;
-use crate::pointer::{Pattern, Segment};
-
-/// Patterns by their segments, so that a walk looks at none that cannot match where it stands.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PatternTree {
-    members: BTreeMap<String, PatternTree>,
-    any: Option<Box<PatternTree>>,
-    end: Option<usize>,
-}
-
-impl PatternTree {
-    /// The tree of patterns that are told apart by their index.
-    pub(crate) fn new<'p>(patterns: impl IntoIterator<Item = &'p Pattern>) -> Self {
-        let mut root = Self::default();
-        for (index, pattern) in patterns.into_iter().enumerate() {
-            let mut branch = &mut root;
-            for segment in pattern.segments() {
-                branch = match segment {
-                    Segment::Any => branch.any.get_or_insert_default(),
-                    Segment::Member(name) => branch.members.entry(name.clone()).or_default(),
-                };
-            }
-            branch.end = Some(index);
-        }
-        root
-    }
-
-    fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.any.is_none()
-    }
-}
-
-/// What is left of the patterns of several nodes at one place of a document.
+/// The patterns of several nodes that can still match at one member of a document or below it.
 #[derive(Clone, Default)]
-pub(crate) struct Cursor<'a> {
+pub(crate) struct PatternCursor<'a> {
+    /// The node that declares the patterns, and what is left of them.
     live: Vec<(usize, &'a PatternTree)>,
 }
 
-impl<'a> Cursor<'a> {
-    /// The whole patterns of these nodes, at the root of a document.
+impl<'a> PatternCursor<'a> {
+    /// Returns the cursor at the root of a document, for the patterns of these nodes.
     pub(crate) fn new(trees: impl Iterator<Item = (usize, &'a PatternTree)>) -> Self {
         Self { live: trees.filter(|(_, tree)| !tree.is_empty()).collect() }
     }
 
+    /// Returns the cursor at the member `name`.
     pub(crate) fn step(&self, name: &str) -> Self {
-        let mut live = Vec::new();
-        for (at, tree) in &self.live {
-            live.extend(tree.members.get(name).map(|below| (*at, below)));
-            live.extend(tree.any.as_deref().map(|below| (*at, below)));
-        }
-        Self { live }
+        let live = self.live.iter().flat_map(|(at, tree)| tree.step(name).map(|below| (*at, below)));
+        Self { live: live.collect() }
     }
 
-    /// The patterns that match this place: the node that declares it, and its index there.
-    pub(crate) fn ends(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.live.iter().filter_map(|(at, tree)| Some((*at, tree.end?)))
+    /// Returns the patterns that match this member: the node that declares each, and its index there.
+    pub(crate) fn matches(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.live.iter().filter_map(|(at, tree)| Some((*at, tree.end()?)))
     }
 
-    pub(crate) fn is_hit(&self) -> bool {
-        self.ends().next().is_some()
+    /// Whether a pattern matches this member.
+    pub(crate) fn is_match(&self) -> bool {
+        self.matches().next().is_some()
     }
 
-    /// Whether no pattern can match here or below.
+    /// Whether no pattern can match this member or anything below it.
     pub(crate) fn is_spent(&self) -> bool {
         self.live.is_empty()
     }
 }
 
-/// What the locks of ancestors mean at one place of a document.
+/// The locks of the ancestors, at one member of a document.
 #[derive(Clone, Default)]
 pub(crate) struct Locks<'a> {
-    cursor: Cursor<'a>,
-    held: Option<usize>,
+    cursor: PatternCursor<'a>,
+    holder: Option<usize>,
 }
 
 impl<'a> Locks<'a> {
+    /// Returns the locks at the root of a document.
     pub(crate) fn new(trees: impl Iterator<Item = (usize, &'a PatternTree)>) -> Self {
-        Self { cursor: Cursor::new(trees), held: None }
+        Self { cursor: PatternCursor::new(trees), holder: None }
     }
 
+    /// Returns the locks at the member `name`.
     pub(crate) fn step(&self, name: &str) -> Self {
         let cursor = self.cursor.step(name);
-        let held = smaller(self.held, cursor.ends().map(|(at, _)| at).min());
-        Self { cursor, held }
+        let holder = topmost(self.holder, cursor.matches().map(|(at, _)| at).min());
+        Self { cursor, holder }
     }
 
-    /// The topmost node whose lock stands here or above.
-    pub(crate) fn held(&self) -> Option<usize> {
-        self.held
+    /// Returns the topmost node that locks this member or an object around it.
+    pub(crate) fn holder(&self) -> Option<usize> {
+        self.holder
     }
 
-    /// Whether no lock concerns this place or anything below it.
+    /// Whether this member is locked, itself or by an object around it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.holder.is_some()
+    }
+
+    /// Whether neither this member nor anything that could be below it is locked.
     pub(crate) fn is_free(&self) -> bool {
-        self.held.is_none() && self.cursor.is_spent()
+        self.holder.is_none() && self.cursor.is_spent()
     }
 
-    /// The topmost node with a lock on something that is present below `view`.
-    pub(crate) fn held_below(&self, view: View<'_, 'a>) -> Option<usize> {
+    /// Returns the topmost node that locks something present below `view`.
+    pub(crate) fn holder_below(&self, view: SlotView<'_, 'a>) -> Option<usize> {
         if self.cursor.is_spent() {
             return None;
         }
         let below = view.members().into_iter().filter_map(|(name, member)| {
             let locks = self.step(name);
-            smaller(locks.held, locks.held_below(member))
+            topmost(locks.holder, locks.holder_below(member))
         });
         below.min()
     }
 
-    /// The topmost node that keeps a value from standing here in place of `view`.
-    pub(crate) fn held_at_or_below(&self, view: View<'_, 'a>) -> Option<usize> {
-        smaller(self.held, self.held_below(view))
+    /// Returns the topmost node whose lock forbids another value in place of `view`.
+    pub(crate) fn holder_at_or_below(&self, view: SlotView<'_, 'a>) -> Option<usize> {
+        topmost(self.holder, self.holder_below(view))
     }
 }
 
-fn smaller(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+fn topmost(one: Option<usize>, other: Option<usize>) -> Option<usize> {
     one.into_iter().chain(other).min()
 }

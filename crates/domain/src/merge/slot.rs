@@ -1,163 +1,161 @@
-//! The tree that a merge works on. It borrows from the documents: nothing is copied until the result is written.
-
-use std::borrow::Cow;
+//! The values that a merge works on. They borrow from the documents: nothing is copied until the result is
+//! written.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::join;
-use super::members::Members;
-use super::view::View;
+use super::element::Element;
+use super::members::SortedMembers;
 use crate::inheritance::Strategy;
 
-/// One value of the merged document, with what is known of how it came to stand here.
-pub(crate) struct Slot<'a> {
-    pub(crate) tree: Tree<'a>,
-    /// The strategy that put the value here; none where only rules 1 and 2 acted.
+/// The members of an object during a merge.
+pub(crate) type SlotMembers<'a> = SortedMembers<'a, MergeSlot<'a>>;
+
+/// One value of the merged document, with its provenance.
+pub(crate) struct MergeSlot<'a> {
+    pub(crate) value: SlotValue<'a>,
+    /// The strategy that put the value here; `None` if only rules 1 and 2 applied.
     pub(crate) strategy: Option<&'a Strategy>,
-    /// What stood here before. Only leaves have a past.
+    /// The values that were replaced by this one. Only leaves have a past.
     pub(crate) past: Vec<Shadow<'a>>,
 }
 
 /// A value of the merged document.
-pub(crate) enum Tree<'a> {
+pub(crate) enum SlotValue<'a> {
     /// A value as node `at` wrote it.
     Whole { at: usize, value: &'a Value },
-    /// An object that is not, or not only, as one node wrote it; `at` wrote it first.
-    Object { at: usize, members: Members<'a> },
-    /// An array that a strategy merged, at node `at` for the last time.
+    /// An object with members of several nodes, or without some of one node's; node `at` was the first to
+    /// write it.
+    Object { at: usize, members: SlotMembers<'a> },
+    /// An array that a strategy merged; node `at` was the last to contribute.
     List { at: usize, elements: Vec<Element<'a>> },
 }
 
-/// A leaf that is no longer part of the document.
+/// A leaf that was replaced and is no longer part of the document.
 pub(crate) struct Shadow<'a> {
-    /// Where it stood, unless that is where the leaf stands that it belongs to.
-    pub(crate) stood: Option<Vec<&'a str>>,
-    pub(crate) tree: Tree<'a>,
-}
-
-/// An element of a merged array: one source, or several objects that are merged by rule 1, global first.
-#[derive(Clone)]
-pub(crate) struct Element<'a> {
-    pub(crate) sources: Vec<Source<'a>>,
-}
-
-/// An element of the array that node `at` wrote.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub(crate) at: usize,
-    pub(crate) index: usize,
-    pub(crate) value: &'a Value,
+    /// The names on the path to where it was; `None` if it was where the leaf is that has it in its past.
+    pub(crate) names: Option<Vec<&'a str>>,
+    pub(crate) value: SlotValue<'a>,
 }
 
 /// A slot taken apart.
-pub(crate) enum Shape<'a> {
-    /// Anything but an object that has members.
-    Leaf(Slot<'a>),
-    /// An object that has members.
-    Object { at: usize, strategy: Option<&'a Strategy>, members: Members<'a> },
+pub(crate) enum SlotParts<'a> {
+    /// Anything but an object with members.
+    Leaf(MergeSlot<'a>),
+    /// An object with members.
+    Object { at: usize, strategy: Option<&'a Strategy>, members: SlotMembers<'a> },
 }
 
-impl<'a> Slot<'a> {
+impl<'a> MergeSlot<'a> {
+    /// Returns a slot with a value as node `at` wrote it.
     pub(crate) fn whole(at: usize, value: &'a Value) -> Self {
-        Self::new(Tree::Whole { at, value })
+        Self::new(SlotValue::Whole { at, value })
     }
 
-    pub(crate) fn new(tree: Tree<'a>) -> Self {
-        Self { tree, strategy: None, past: Vec::new() }
+    /// Returns a slot without a strategy or a past.
+    pub(crate) fn new(value: SlotValue<'a>) -> Self {
+        Self { value, strategy: None, past: Vec::new() }
     }
 
     pub(crate) fn is_object(&self) -> bool {
-        View::Slot(self).is_object()
-    }
-
-    pub(crate) fn is_empty_object(&self) -> bool {
-        match &self.tree {
-            Tree::Whole { value, .. } => value.as_object().is_some_and(Map::is_empty),
-            Tree::Object { members, .. } => members.is_empty(),
-            Tree::List { .. } => false,
+        match &self.value {
+            SlotValue::Whole { value, .. } => value.is_object(),
+            SlotValue::Object { .. } => true,
+            SlotValue::List { .. } => false,
         }
     }
 
-    /// Whether this is anything but an object that has members.
+    pub(crate) fn is_empty_object(&self) -> bool {
+        match &self.value {
+            SlotValue::Whole { value, .. } => value.as_object().is_some_and(Map::is_empty),
+            SlotValue::Object { members, .. } => members.is_empty(),
+            SlotValue::List { .. } => false,
+        }
+    }
+
+    /// Whether this is anything but an object with members.
     pub(crate) fn is_leaf(&self) -> bool {
         !self.is_object() || self.is_empty_object()
     }
 
-    /// The members, to be changed; none where there is no object.
-    pub(crate) fn members_mut(&mut self) -> Option<&mut Members<'a>> {
-        if let Tree::Whole { at, value: Value::Object(map) } = self.tree {
+    /// Returns the members for modification; `None` if this is not an object.
+    pub(crate) fn members_mut(&mut self) -> Option<&mut SlotMembers<'a>> {
+        if let SlotValue::Whole { at, value: Value::Object(map) } = self.value {
             let strategy = self.strategy;
-            let member = |value| Slot { strategy, ..Slot::whole(at, value) };
+            let member = |value| MergeSlot { strategy, ..MergeSlot::whole(at, value) };
             let members =
-                Members::from_sorted(map.iter().map(|(name, value)| (name.as_str(), member(value))));
-            self.tree = Tree::Object { at, members };
+                SortedMembers::from_sorted(map.iter().map(|(name, value)| (name.as_str(), member(value))));
+            self.value = SlotValue::Object { at, members };
         }
-        match &mut self.tree {
-            Tree::Object { members, .. } => Some(members),
+        match &mut self.value {
+            SlotValue::Object { members, .. } => Some(members),
             _ => None,
         }
     }
 
-    /// Gives away the members in order; an object that one node wrote is not made a tree for that.
-    pub(crate) fn for_each_member(self, mut each: impl FnMut(&'a str, Slot<'a>)) {
-        match self.tree {
-            Tree::Whole { at, value: Value::Object(map) } => {
+    /// Calls `each` with every member in order of names, without first building the members of an object that
+    /// is still as one node wrote it.
+    pub(crate) fn for_each_member(self, mut each: impl FnMut(&'a str, MergeSlot<'a>)) {
+        match self.value {
+            SlotValue::Whole { at, value: Value::Object(map) } => {
                 for (name, value) in map {
-                    each(name, Slot { strategy: self.strategy, ..Slot::whole(at, value) });
+                    each(name, MergeSlot { strategy: self.strategy, ..MergeSlot::whole(at, value) });
                 }
             }
-            Tree::Object { members, .. } => {
+            SlotValue::Object { members, .. } => {
                 for (name, slot) in members {
                     each(name, slot);
                 }
             }
-            Tree::Whole { .. } | Tree::List { .. } => {}
+            SlotValue::Whole { .. } | SlotValue::List { .. } => {}
         }
     }
 
-    pub(crate) fn into_shape(mut self) -> Shape<'a> {
+    /// Takes the slot apart.
+    pub(crate) fn into_parts(mut self) -> SlotParts<'a> {
         if self.is_leaf() {
-            return Shape::Leaf(self);
+            return SlotParts::Leaf(self);
         }
-        // The members are asked for only to make them: an untouched object has none of its own yet.
+        // This builds the members of an object that is still as one node wrote it.
         self.members_mut();
-        match self.tree {
-            Tree::Object { at, members } => Shape::Object { at, strategy: self.strategy, members },
-            tree => Shape::Leaf(Slot { tree, ..self }),
+        match self.value {
+            SlotValue::Object { at, members } => SlotParts::Object { at, strategy: self.strategy, members },
+            value => SlotParts::Leaf(MergeSlot { value, ..self }),
         }
     }
 
-    /// The leaf at the end of these members, if there is one.
+    /// Returns the leaf at the end of this path, if there is one.
     pub(crate) fn leaf_at(&mut self, names: &[&'a str]) -> Option<&mut Self> {
         let Some((name, rest)) = names.split_first() else { return self.is_leaf().then_some(self) };
         self.members_mut()?.get_mut(name)?.leaf_at(rest)
     }
 
-    /// Says of the whole subtree which strategy put it here.
-    pub(crate) fn mark(&mut self, strategy: &'a Strategy) {
+    /// Records for this slot and everything below it that `strategy` put it here.
+    pub(crate) fn set_strategy(&mut self, strategy: &'a Strategy) {
         self.strategy = Some(strategy);
-        if let Tree::Object { members, .. } = &mut self.tree {
-            for member in members.slots_mut() {
-                member.mark(strategy);
+        if let SlotValue::Object { members, .. } = &mut self.value {
+            for member in members.values_mut() {
+                member.set_strategy(strategy);
             }
         }
     }
 }
 
-impl<'a> Tree<'a> {
-    /// The node that last decided about this value.
+impl SlotValue<'_> {
+    /// Returns the node that the value is attributed to.
     pub(crate) fn at(&self) -> usize {
         match self {
             Self::Whole { at, .. } | Self::Object { at, .. } | Self::List { at, .. } => *at,
         }
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// Returns the value as JSON.
+    pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Whole { value, .. } => (*value).clone(),
             Self::Object { members, .. } => {
-                let member = |(name, slot): &(&str, Slot<'a>)| ((*name).to_owned(), slot.tree.to_value());
+                let member =
+                    |(name, slot): &(&str, MergeSlot<'_>)| ((*name).to_owned(), slot.value.to_json());
                 Value::Object(members.iter().map(member).collect())
             }
             Self::List { elements, .. } => {
@@ -167,30 +165,14 @@ impl<'a> Tree<'a> {
     }
 }
 
-impl Serialize for Tree<'_> {
+impl Serialize for SlotValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Whole { value, .. } => value.serialize(serializer),
             Self::Object { members, .. } => {
-                serializer.collect_map(members.iter().map(|(name, slot)| (name, &slot.tree)))
+                serializer.collect_map(members.iter().map(|(name, slot)| (name, &slot.value)))
             }
             Self::List { elements, .. } => serializer.collect_seq(elements.iter().map(Element::value)),
-        }
-    }
-}
-
-impl<'a> Element<'a> {
-    pub(crate) fn value(&self) -> Cow<'a, Value> {
-        match self.sources.as_slice() {
-            [] => Cow::Owned(Value::Null),
-            [only] => Cow::Borrowed(only.value),
-            [first, rest @ ..] => {
-                let mut merged = Slot::whole(first.at, first.value);
-                for source in rest {
-                    join::by_rules(&mut merged, Slot::whole(source.at, source.value));
-                }
-                Cow::Owned(merged.tree.to_value())
-            }
         }
     }
 }

@@ -1,62 +1,65 @@
-//! Reading a value of the merged document, whether or not more than one document wrote it.
+//! Reading a value of the merged document, whether one document or several wrote it.
 
 use serde_json::{Map, Value};
 
-use super::members::Members;
-use super::slot::{Slot, Tree};
+use super::slot::{MergeSlot, SlotMembers, SlotValue};
 use crate::pointer;
 
-/// A value of the merged document, only to be read.
+/// A read-only view of a value of the merged document.
 #[derive(Clone, Copy)]
-pub(crate) enum View<'s, 'a> {
-    /// Part of what one node wrote.
+pub(crate) enum SlotView<'s, 'a> {
+    /// A part of a value that one node wrote.
     Value(&'a Value),
-    /// A slot of the tree.
-    Slot(&'s Slot<'a>),
+    /// A slot.
+    Slot(&'s MergeSlot<'a>),
 }
 
-impl<'s, 'a> View<'s, 'a> {
+impl<'s, 'a> SlotView<'s, 'a> {
     pub(crate) fn is_object(self) -> bool {
         self.map().is_some() || self.object().is_some()
     }
 
     pub(crate) fn member(self, name: &str) -> Option<Self> {
         match (self.map(), self.object()) {
-            (Some(map), _) => map.get(name).map(View::Value),
-            (None, Some(members)) => members.get(name).map(View::Slot),
+            (Some(map), _) => map.get(name).map(SlotView::Value),
+            (None, Some(members)) => members.get(name).map(SlotView::Slot),
             (None, None) => None,
         }
     }
 
-    /// The members by name; none where there is no object.
+    /// Returns the members with their names; empty if this is not an object.
     pub(crate) fn members(self) -> Vec<(&'a str, Self)> {
         match (self.map(), self.object()) {
-            (Some(map), _) => map.iter().map(|(name, value)| (name.as_str(), View::Value(value))).collect(),
-            (None, Some(members)) => members.iter().map(|(name, slot)| (*name, View::Slot(slot))).collect(),
+            (Some(map), _) => {
+                map.iter().map(|(name, value)| (name.as_str(), SlotView::Value(value))).collect()
+            }
+            (None, Some(members)) => {
+                members.iter().map(|(name, slot)| (*name, SlotView::Slot(slot))).collect()
+            }
             (None, None) => Vec::new(),
         }
     }
 
-    /// Whether this is the same value as one that is no object.
+    /// Whether this equals `value`, if at least one of the two is not an object.
     pub(crate) fn equals(self, value: &Value) -> bool {
         match self {
-            View::Value(mine) => mine == value,
-            View::Slot(Slot { tree: Tree::Whole { value: mine, .. }, .. }) => *mine == value,
-            View::Slot(Slot { tree: Tree::List { elements, .. }, .. }) => {
-                value.as_array().is_some_and(|array| {
+            SlotView::Value(mine) => mine == value,
+            SlotView::Slot(slot) => match &slot.value {
+                SlotValue::Whole { value: mine, .. } => *mine == value,
+                SlotValue::List { elements, .. } => value.as_array().is_some_and(|array| {
                     array.len() == elements.len()
                         && elements.iter().zip(array).all(|(element, value)| *element.value() == *value)
-                })
-            }
-            View::Slot(Slot { tree: Tree::Object { .. }, .. }) => false,
+                }),
+                SlotValue::Object { .. } => false,
+            },
         }
     }
 
-    /// The way to the leaf whose pointer sorts before those of all others.
+    /// Returns the names on the path to the leaf whose pointer sorts first.
     pub(crate) fn first_leaf(self) -> Vec<&'a str> {
         let mut names = Vec::new();
         let mut view = self;
-        while let Some((name, member)) = view.members().into_iter().min_by_key(sorting) {
+        while let Some((name, member)) = view.members().into_iter().min_by_key(sort_key) {
             names.push(name);
             view = member;
         }
@@ -65,22 +68,23 @@ impl<'s, 'a> View<'s, 'a> {
 
     fn map(self) -> Option<&'a Map<String, Value>> {
         match self {
-            View::Value(value) => value.as_object(),
-            View::Slot(Slot { tree: Tree::Whole { value, .. }, .. }) => value.as_object(),
-            View::Slot(_) => None,
+            SlotView::Value(value) => value.as_object(),
+            SlotView::Slot(MergeSlot { value: SlotValue::Whole { value, .. }, .. }) => value.as_object(),
+            SlotView::Slot(_) => None,
         }
     }
 
-    fn object(self) -> Option<&'s Members<'a>> {
+    fn object(self) -> Option<&'s SlotMembers<'a>> {
         match self {
-            View::Slot(Slot { tree: Tree::Object { members, .. }, .. }) => Some(members),
+            SlotView::Slot(MergeSlot { value: SlotValue::Object { members, .. }, .. }) => Some(members),
             _ => None,
         }
     }
 }
 
-/// What the pointers of a member's leaves begin with: no two members' begin alike, so this is enough to sort them.
-fn sorting((name, member): &(&str, View<'_, '_>)) -> String {
+/// Returns the beginning of the pointers of a member's leaves. It is different for each member, and so
+/// sufficient for sorting members by the pointers of their leaves.
+fn sort_key((name, member): &(&str, SlotView<'_, '_>)) -> String {
     let mut text = pointer::escape(name).into_owned();
     if !member.members().is_empty() {
         text.push('/');

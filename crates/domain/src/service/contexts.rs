@@ -1,4 +1,4 @@
-//! Reading contexts: one, lists, and the history of writes.
+//! Reading contexts: one context, lists, and the history of writes.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::search::Search;
 use crate::tree::{Address, Scope};
 
 impl Service {
-    /// One context.
+    /// Returns a context.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where nothing live stands at the address, and the store's.
+    /// [`Error::NotFound`] if there is no live context at the address, and those of the store.
     pub async fn get(&self, caller: &Caller, address: &Address) -> Result<Arc<Context>, Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
         let mut chain = self.live_chain(tenant, address).await?;
         chain.pop().ok_or_else(|| Error::NotFound(address.clone()))
     }
 
-    /// A page of the tenant's contexts that match, oldest first.
+    /// Returns a page of the tenant's contexts that match, oldest first.
     ///
     /// # Errors
-    /// [`Error::BadParameter`] for the limit or the token, and the store's.
+    /// [`Error::BadParameter`] for the limit or the token, and those of the store.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -37,7 +37,7 @@ impl Service {
     ) -> Result<Page<Context>, Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
         let list = format!("contexts of {tenant} that match {search:?}");
-        let after = parsed(request.cursor(&list)?)?;
+        let after = parse_id_cursor(request.cursor(&list)?)?;
         let limit = request.limit()?;
         let search = Box::new(search.clone());
         let found = self
@@ -49,10 +49,10 @@ impl Service {
         Ok(Page::from_gathering(&list, found, |context| context.id.to_string()))
     }
 
-    /// A page of the nodes directly below a node, by key.
+    /// Returns a page of a node's children, by key.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the node; else as [`Service::list`].
+    /// [`Error::NotFound`] for the node, and those of [`Service::list`].
     pub async fn children(
         &self,
         caller: &Caller,
@@ -67,17 +67,18 @@ impl Service {
         let found = self
             .contexts_page(tenant, limit, |last| ContextList::Children {
                 parent: parent.clone(),
-                after: last.map_or_else(|| after.clone(), |last| Some(key_of(last))),
+                after: last.map_or_else(|| after.clone(), |last| Some(node_key_text(last))),
             })
             .await?;
-        Ok(Page::from_gathering(&list, found, key_of))
+        Ok(Page::from_gathering(&list, found, node_key_text))
     }
 
-    /// A page of the tenant's writes, or of one context's, newest first. What was written of a context stays to be
-    /// read after its removal.
+    /// Returns a page of the tenant's changes, or of those of one context, newest first. The changes of a
+    /// deleted context can still be read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a context that was never written and does not exist; else as [`Service::list`].
+    /// [`Error::NotFound`] for a context that does not exist and has no changes, and those of
+    /// [`Service::list`].
     pub async fn changes(
         &self,
         caller: &Caller,
@@ -86,25 +87,26 @@ impl Service {
     ) -> Result<Page<Change>, Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
         let list = format!("changes of {} of {tenant}", context.map_or("all", ContextId::as_str));
-        let before = request.cursor(&list)?.map(|cursor| change_cursor(&cursor)).transpose()?;
+        let before = request.cursor(&list)?.map(|cursor| parse_change_cursor(&cursor)).transpose()?;
         let limit = request.limit()?;
         let first_page = before.is_none();
         let mut found = Gathering::new(limit);
         while let Some(wanted) = found.wanted() {
-            let behind = found.last().map(|last: &Change| (last.revision, last.context_id.clone()));
-            let before = behind.or_else(|| before.clone());
+            let last_read = found.last().map(|last: &Change| (last.revision, last.context_id.clone()));
+            let before = last_read.or_else(|| before.clone());
             let query = ChangeQuery { context: context.cloned(), before, limit: wanted };
             let changes = self.ports.contexts.changes(tenant, &query).await?;
             found.add(changes, wanted, |change| compact_len(&change.content));
         }
         if let (Some(id), true, true) = (context, found.is_empty(), first_page) {
-            // A node that nobody wrote yet exists, and has no history.
+            // A node that exists but was not written yet has no changes, which is not an error.
             self.get(caller, &Address::Id(id.clone())).await?;
         }
         Ok(Page::from_gathering(&list, found, |change| format!("{} {}", change.revision, change.context_id)))
     }
 
-    /// The addressed context behind all its ancestors, if every one of them is live.
+    /// Returns the addressed context preceded by all its ancestors, or [`Error::NotFound`] unless all of them
+    /// are live.
     pub(super) async fn live_chain(
         &self,
         tenant: &TenantId,
@@ -122,17 +124,18 @@ impl Service {
         Ok(chain)
     }
 
-    /// Reads a page of the list that `behind` gives for the items behind one, or for the first ones.
+    /// Reads a page in several calls. `list_after` returns the list as it continues after a context, or from
+    /// the start of the page.
     async fn contexts_page(
         &self,
         tenant: &TenantId,
         limit: usize,
-        behind: impl Fn(Option<&Context>) -> ContextList,
+        list_after: impl Fn(Option<&Context>) -> ContextList,
     ) -> Result<Gathering<Context>, Error> {
         let live_at = self.clock.now();
         let mut found = Gathering::new(limit);
         while let Some(wanted) = found.wanted() {
-            let query = ContextQuery { list: behind(found.last()), live_at, limit: wanted };
+            let query = ContextQuery { list: list_after(found.last()), live_at, limit: wanted };
             let contexts = self.ports.contexts.page(tenant, &query).await?;
             found.add(contexts, wanted, |context| compact_object_len(context.data()));
         }
@@ -140,17 +143,17 @@ impl Service {
     }
 }
 
-/// The key of a node among its siblings.
-fn key_of(context: &Context) -> String {
+/// Returns the key of a node; empty for a context that has none.
+fn node_key_text(context: &Context) -> String {
     let key = context.place.as_ref().and_then(|place| place.node_key.as_ref());
     key.map(ToString::to_string).unwrap_or_default()
 }
 
-fn parsed(cursor: Option<String>) -> Result<Option<ContextId>, Error> {
+fn parse_id_cursor(cursor: Option<String>) -> Result<Option<ContextId>, Error> {
     cursor.map(|text| text.parse().map_err(|_: String| bad_token())).transpose()
 }
 
-fn change_cursor(cursor: &str) -> Result<(u64, ContextId), Error> {
+fn parse_change_cursor(cursor: &str) -> Result<(u64, ContextId), Error> {
     let parts =
         cursor.split_once(' ').and_then(|(revision, id)| Some((revision.parse().ok()?, id.parse().ok()?)));
     parts.ok_or_else(bad_token)

@@ -1,10 +1,10 @@
-//! What a caller wants written, and what that means for the context as it was read. No store is asked here.
+//! Deciding what a write does, from the request and the context as it was read. No port is called here.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::write::{Effect, Written};
+use super::written::{Effect, Written};
 use crate::change::{IdempotencyKey, Operation, RequestHash};
 use crate::clock::Timestamp;
 use crate::content::Content;
@@ -18,38 +18,38 @@ use crate::patch::{Patch, PatchError};
 use crate::ports::{EnsurePath, Expect, Op, Subtree};
 use crate::tree::{Address, Level, Place, Scope};
 
-/// How a write is to be carried out.
+/// The options of a write.
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
-    /// What must hold of the context.
+    /// The condition under which it is done.
     pub condition: Condition,
-    /// What becomes of missing ancestors.
+    /// What happens if ancestors are missing.
     pub parents: Parents,
-    /// The key under which a success is remembered, and the hash of the request it stands for.
+    /// The key under which a success is remembered, and the hash of the request.
     pub idempotency: Option<(IdempotencyKey, RequestHash)>,
 }
 
-/// A condition of RFC 9110, section 13.1.
+/// A precondition of RFC 9110, section 13.1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Condition {
-    /// None was sent.
+    /// No condition.
     #[default]
     Unconditional,
-    /// `If-Match: *`: the context exists, whatever it is.
+    /// `If-Match: *`: the context exists, in any version.
     Exists,
-    /// `If-Match` with entity tags: the context is one of these.
+    /// `If-Match` with entity tags: the context exists in one of these versions.
     IsOneOf(Vec<Etag>),
     /// `If-None-Match: *`: the context does not exist.
     Absent,
 }
 
-/// What becomes of missing ancestors of a new node.
+/// What happens if ancestors of a new node are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parents {
-    /// They are made, empty, at version 0.
+    /// They are created, empty, at version 0.
     #[default]
     Create,
-    /// They must exist.
+    /// The write fails.
     MustExist,
 }
 
@@ -61,33 +61,37 @@ pub(super) enum Intent {
     Delete(Subtree),
 }
 
-/// A context as it was read for a write: what stands at the address, behind its live ancestors.
-pub(super) struct Read {
+/// What was read at the address of a write.
+pub(super) struct WriteSnapshot {
     /// The live ancestors that exist, global first.
     pub(super) ancestors: Vec<Arc<Context>>,
     /// The live context at the address.
     pub(super) target: Option<Arc<Context>>,
-    /// The moment of the attempt.
+    /// When it was read, which is the time of the write.
     pub(super) at: Timestamp,
 }
 
-/// What is to be done: a commit, or an answer because nothing changes.
+/// What a write does: a commit, or only an answer because nothing changes.
 pub(super) enum Decision {
     Commit { expect: Expect, ensure_path: Option<EnsurePath>, op: Op, effect: Effect },
     Answer(Written),
 }
 
-/// What a decision is made with.
-pub(super) struct Judge<'a> {
+/// Decides what a write does.
+pub(super) struct WriteDecider<'a> {
     pub(super) tenant: &'a TenantId,
     pub(super) ids: &'a dyn IdSource,
-    /// None for a new context outside the tree.
+    /// The address; `None` for a new context outside the tree.
     pub(super) address: Option<&'a Address>,
     pub(super) options: &'a WriteOptions,
 }
 
-impl Judge<'_> {
-    pub(super) fn decide(&self, intent: &Intent, read: &Read) -> Result<Decision, Error> {
+impl WriteDecider<'_> {
+    /// Returns what `intent` does to what was read.
+    ///
+    /// # Errors
+    /// Why it must not be done.
+    pub(super) fn decide(&self, intent: &Intent, read: &WriteSnapshot) -> Result<Decision, Error> {
         match intent {
             Intent::Create(body) => self.create(body, read),
             Intent::Put(body) => self.put(body, read),
@@ -96,14 +100,14 @@ impl Judge<'_> {
         }
     }
 
-    fn create(&self, body: &Map<String, Value>, read: &Read) -> Result<Decision, Error> {
+    fn create(&self, body: &Map<String, Value>, read: &WriteSnapshot) -> Result<Decision, Error> {
         match read.target.as_deref() {
             Some(current) if current.version > 0 => Err(Error::AlreadyExists(Box::new(current.clone()))),
             target => self.write_new(body, target, read),
         }
     }
 
-    fn put(&self, body: &Map<String, Value>, read: &Read) -> Result<Decision, Error> {
+    fn put(&self, body: &Map<String, Value>, read: &WriteSnapshot) -> Result<Decision, Error> {
         let Some(current) = read.target.as_deref() else {
             return match (self.address, &self.options.condition) {
                 (Some(address @ Address::Id(_)), _) => Err(Error::NotFound(address.clone())),
@@ -122,7 +126,7 @@ impl Judge<'_> {
         self.overwrite(current, content, read)
     }
 
-    fn patch(&self, patch: &Patch, read: &Read) -> Result<Decision, Error> {
+    fn patch(&self, patch: &Patch, read: &WriteSnapshot) -> Result<Decision, Error> {
         let current = self.existing(read)?;
         self.check_condition(current)?;
         let patched = patch.apply(current.content.to_json()).map_err(|error| match error {
@@ -135,7 +139,7 @@ impl Judge<'_> {
         self.overwrite(current, content, read)
     }
 
-    fn delete(&self, subtree: Subtree, read: &Read) -> Result<Decision, Error> {
+    fn delete(&self, subtree: Subtree, read: &WriteSnapshot) -> Result<Decision, Error> {
         let current = self.existing(read)?;
         self.check_condition(current)?;
         if level_of(current) == Some(Level::Global) {
@@ -149,12 +153,12 @@ impl Judge<'_> {
         })
     }
 
-    /// Writes what does not exist, or what exists at version 0 only, where nobody wrote yet.
+    /// Writes a context that does not exist, or the node `unwritten`, which exists at version 0.
     fn write_new(
         &self,
         body: &Map<String, Value>,
         unwritten: Option<&Context>,
-        read: &Read,
+        read: &WriteSnapshot,
     ) -> Result<Decision, Error> {
         let scope = match self.address {
             Some(Address::Scope(scope)) => Some(scope),
@@ -162,7 +166,7 @@ impl Judge<'_> {
         };
         let level = unwritten.map_or(scope.map(Scope::level), level_of);
         let content = Content::from_json(body, level)?;
-        check(&content, None, read)?;
+        check_content(&content, None, read)?;
         let (id, place) = match unwritten {
             Some(node) => (node.id.clone(), node.place.clone()),
             None => (ContextId::new(self.ids.uuid()), scope.map(place_of)),
@@ -188,8 +192,13 @@ impl Judge<'_> {
         })
     }
 
-    /// Gives what exists a new content, if it is one.
-    fn overwrite(&self, current: &Context, content: Content, read: &Read) -> Result<Decision, Error> {
+    /// Gives an existing context new content, unless it equals the current one.
+    fn overwrite(
+        &self,
+        current: &Context,
+        content: Content,
+        read: &WriteSnapshot,
+    ) -> Result<Decision, Error> {
         let expect = Expect::Version(current.etag());
         if content == current.content {
             if self.options.idempotency.is_some() {
@@ -202,9 +211,9 @@ impl Judge<'_> {
             }
             return Ok(Decision::Answer(Written::from_context(Effect::Updated, current)));
         }
-        check(&content, Some(current), read)?;
+        check_content(&content, Some(current), read)?;
         let version = current.version.checked_add(1).ok_or_else(|| Error::Internal {
-            detail: format!("{} has no version after {}", current.id, current.version),
+            detail: format!("{} cannot have a version after {}", current.id, current.version),
         })?;
         let created_at = if current.version == 0 { read.at } else { current.created_at };
         let context = Context { content, version, created_at, updated_at: read.at, ..current.clone() };
@@ -212,10 +221,10 @@ impl Judge<'_> {
         Ok(Decision::Commit { expect, ensure_path: None, op, effect: Effect::Updated })
     }
 
-    fn existing<'r>(&self, read: &'r Read) -> Result<&'r Context, Error> {
+    fn existing<'r>(&self, read: &'r WriteSnapshot) -> Result<&'r Context, Error> {
         read.target.as_deref().ok_or_else(|| match self.address {
             Some(address) => Error::NotFound(address.clone()),
-            None => Error::Internal { detail: "a context without an address was to be changed".to_owned() },
+            None => Error::Internal { detail: "a write to an existing context has no address".to_owned() },
         })
     }
 
@@ -235,7 +244,7 @@ impl Judge<'_> {
     }
 }
 
-/// The place of a new node; the store knows the parent.
+/// Returns the place of a new node; the store fills in the parent.
 fn place_of(scope: &Scope) -> Place {
     Place { level: scope.level(), parent_id: None, node_key: scope.key().cloned() }
 }
@@ -244,11 +253,11 @@ fn level_of(context: &Context) -> Option<Level> {
     context.place.as_ref().map(|place| place.level)
 }
 
-/// What content must keep beyond its own form: an expiry to come, and the locks of the nodes above.
-fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<(), Error> {
+/// Checks what content alone does not show: that its expiry is in the future, and the locks of its ancestors.
+fn check_content(content: &Content, current: Option<&Context>, read: &WriteSnapshot) -> Result<(), Error> {
     if content.expires_at.is_some_and(|at| at <= read.at) {
         let rule =
-            format!("expires_at lies in the past: it is {} now; to remove a context, delete it", read.at);
+            format!("expires_at is in the past: it is {} now; to remove a context, delete it", read.at);
         return Err(Error::Invalid(vec![Fault::new("/expires_at", rule)]));
     }
     if current.is_some_and(|current| *current.data() == content.context_data) {
@@ -261,21 +270,19 @@ fn check(content: &Content, current: Option<&Context>, read: &Read) -> Result<()
         .into_iter()
         .take(MAX_FAULTS)
         .map(|blocked| {
-            let message = format!(
-                "locked by {}",
-                read.ancestors.get(blocked.locked_by).map_or_else(String::new, |node| named(node))
-            );
+            let node = read.ancestors.get(blocked.locked_by);
+            let message = format!("locked by {}", node.map_or_else(String::new, |node| describe_node(node)));
             Fault::new(blocked.pointer, message).under("/context_data")
         })
         .collect();
     if beyond > 0 {
-        faults.push(Fault::new("/context_data", format!("{beyond} values more are locked")));
+        faults.push(Fault::new("/context_data", format!("{beyond} more values are locked")));
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Locked(faults)) }
 }
 
-/// A node as a person would name it.
-fn named(node: &Context) -> String {
+/// Returns a node as people name it.
+fn describe_node(node: &Context) -> String {
     match node.place.as_ref().map(|place| (place.level, &place.node_key)) {
         Some((level, Some(key))) => format!("the {level} '{key}' ({})", node.id),
         Some((level, None)) => format!("the {level} node ({})", node.id),

@@ -1,4 +1,4 @@
-//! API keys: create, list, rotate, revoke, and find out who bears one.
+//! Operations on API keys: create, list, rotate, revoke, and authenticate with one.
 
 use super::Service;
 use crate::access::{Access, Caller, Principal};
@@ -11,48 +11,51 @@ use crate::limits::KEY_USE_RESOLUTION_MICROS;
 use crate::page::{Gathering, Page, PageRequest, bad_token};
 use crate::ports::KeyQuery;
 
-/// A key that is asked for.
+/// A key to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRequest {
-    /// What people are to call it.
+    /// The name that people give it.
     pub name: String,
-    /// What it is to let its bearer do.
+    /// What its bearer may do.
     pub access: Access,
-    /// When it is to cease to work; none for never.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A key that was just made, with the token that is shown this once.
+/// A key that was just created, with its token, which cannot be shown again.
 pub struct NewKey {
     /// The key.
     pub key: ApiKey,
-    /// What its bearer shows.
+    /// The token that its bearer sends.
     pub token: Token,
 }
 
 impl Service {
-    /// Makes a key.
+    /// Creates a key.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Invalid`] for the name or the expiry, [`Error::TenantNotFound`], and the
-    /// store's.
+    /// [`Error::Forbidden`], [`Error::Invalid`] for the name or the expiry, [`Error::TenantNotFound`], and
+    /// those of the store.
     pub async fn create_key(&self, caller: &Caller, request: KeyRequest) -> Result<NewKey, Error> {
         caller.authorized_operator()?;
         let now = self.clock.now();
         check_name(&request.name).map_err(|rule| vec![Fault::new("/name", rule)])?;
         if request.expires_at.is_some_and(|at| at <= now) {
-            return Err(Error::Invalid(vec![Fault::new("/expires_at", "expires_at lies in the past")]));
+            let rule =
+                "expires_at is in the past: give a later time, or leave it out for a key that never expires";
+            return Err(Error::Invalid(vec![Fault::new("/expires_at", rule)]));
         }
-        let new = self.draw(request, now)?;
+        let new = self.new_key(request, now)?;
         self.ports.directory.add_key(&new.key, None).await?;
         Ok(new)
     }
 
-    /// Makes a key like `id`, which ceases to work at `ends_at`, or now.
+    /// Creates a key with the name, access and expiry of the key `id`, which is revoked as of `ends_at`, or
+    /// now.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::KeyNotFound`] for a key that does not work any more, [`Error::Invalid`] for an
-    /// end in the past, and the store's.
+    /// [`Error::Forbidden`], [`Error::KeyNotFound`] for a key that is unknown, revoked or expired,
+    /// [`Error::Invalid`] for an `ends_at` in the past, and those of the store.
     pub async fn rotate_key(
         &self,
         caller: &Caller,
@@ -62,20 +65,21 @@ impl Service {
         caller.authorized_operator()?;
         let now = self.clock.now();
         if ends_at.is_some_and(|at| at <= now) {
-            return Err(Error::Invalid(vec![Fault::new("/ends_at", "the end lies in the past")]));
+            let rule = "ends_at is in the past: give a later time, or leave it out to revoke the old key now";
+            return Err(Error::Invalid(vec![Fault::new("/ends_at", rule)]));
         }
         let old = self.ports.directory.key(id).await?.filter(|key| key.works(now));
         let old = old.ok_or_else(|| Error::KeyNotFound(id.clone()))?;
         let request = KeyRequest { name: old.name, access: old.access, expires_at: old.expires_at };
-        let new = self.draw(request, now)?;
+        let new = self.new_key(request, now)?;
         self.ports.directory.add_key(&new.key, Some((id, ends_at.unwrap_or(now)))).await?;
         Ok(new)
     }
 
-    /// A page of keys, oldest first: those of `tenant`, or all, operators' too.
+    /// Returns a page of keys, oldest first: those of `tenant`, or all keys, including those of operators.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::BadParameter`] for the limit or the token, and the store's.
+    /// [`Error::Forbidden`], [`Error::BadParameter`] for the limit or the token, and those of the store.
     pub async fn list_keys(
         &self,
         caller: &Caller,
@@ -88,13 +92,13 @@ impl Service {
         let limit = request.limit()?;
         let query = KeyQuery { tenant: tenant.cloned(), after: after.transpose()?, limit: limit + 1 };
         let found = self.ports.directory.keys(&query).await?;
-        Ok(Page::from_gathering(&list, Gathering::whole(found, limit), |key| key.id.to_string()))
+        Ok(Page::from_gathering(&list, Gathering::from_one_read(found, limit), |key| key.id.to_string()))
     }
 
-    /// Ends a key now. One that has ended already stays as it is.
+    /// Revokes a key now. A key that has already ended is left unchanged.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::KeyNotFound`], and the store's.
+    /// [`Error::Forbidden`], [`Error::KeyNotFound`], and those of the store.
     pub async fn revoke_key(&self, caller: &Caller, id: &KeyId) -> Result<(), Error> {
         caller.authorized_operator()?;
         if !self.ports.directory.end_key(id, self.clock.now()).await? {
@@ -103,11 +107,11 @@ impl Service {
         Ok(())
     }
 
-    /// Who bears the token.
+    /// Returns the principal that a token stands for, and records that its key was used.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for every token that is not that of a key that works, whatever is wrong with it; and
-    /// the store's.
+    /// [`Error::Unauthenticated`] for a token that is malformed, unknown, revoked or expired, without saying
+    /// which; and those of the store.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Error> {
         let token: Token = token.parse().map_err(|()| Error::Unauthenticated)?;
         let now = self.clock.now();
@@ -122,7 +126,7 @@ impl Service {
         Ok(key.principal())
     }
 
-    fn draw(&self, request: KeyRequest, now: Timestamp) -> Result<NewKey, Error> {
+    fn new_key(&self, request: KeyRequest, now: Timestamp) -> Result<NewKey, Error> {
         let token = Token::new(KeyId::new(self.ids.uuid()), self.ids.secret()?);
         let key = ApiKey {
             id: token.id().clone(),

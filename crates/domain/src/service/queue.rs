@@ -1,40 +1,41 @@
-//! Queues of writers, one for each address: those that lost a few races wait for their turn instead of racing on.
+//! Queues of writes, one per address: writes that lost several conflicts wait for their turn instead of
+//! racing on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_lock::MutexGuardArc;
 
-/// The queues in which somebody waits.
+/// The queues that are in use, by name.
 #[derive(Default)]
-pub(super) struct Queues(Mutex<HashMap<String, Arc<async_lock::Mutex<()>>>>);
+pub(super) struct WriteQueues(Mutex<HashMap<String, Arc<async_lock::Mutex<()>>>>);
 
-/// The right to go on, until it is dropped.
-pub(super) struct Turn<'a> {
-    queues: &'a Queues,
+/// The turn of one write. The next one follows when it is dropped.
+pub(super) struct QueueTurn<'a> {
+    queues: &'a WriteQueues,
     name: String,
     guard: Option<MutexGuardArc<()>>,
 }
 
-impl Queues {
+impl WriteQueues {
     /// Waits for a turn in the queue called `name`.
-    pub(super) async fn turn(&self, name: String) -> Turn<'_> {
+    pub(super) async fn turn(&self, name: String) -> QueueTurn<'_> {
         let queue = Arc::clone(self.map().entry(name.clone()).or_default());
         let guard = queue.lock_arc().await;
-        Turn { queues: self, name, guard: Some(guard) }
+        QueueTurn { queues: self, name, guard: Some(guard) }
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<String, Arc<async_lock::Mutex<()>>>> {
-        // The map is whole between any two statements that hold the lock.
+        // A panic cannot leave the map half-changed: each use of the lock is a single operation on it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for QueueTurn<'_> {
     fn drop(&mut self) {
         let mut map = self.queues.map();
         drop(self.guard.take());
-        // The map's own reference is the last one when nobody waits.
+        // If nobody waits, the map has the only reference left.
         if map.get(&self.name).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             map.remove(&self.name);
         }

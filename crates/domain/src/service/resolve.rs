@@ -1,4 +1,4 @@
-//! Resolving: a context's own document merged over everything above it.
+//! Resolving contexts: a context's own document merged over those of its ancestors.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::resolve::{CacheStatus, Explain, Resolved};
 use crate::tree::Address;
 
 impl Service {
-    /// The resolved context at `address`, from one snapshot of its chain, which is read each time; and whether it had
-    /// to be merged anew. A context outside the tree resolves to itself.
+    /// Returns the resolved context at `address`, and whether it was in memory. The chain is read from the
+    /// store each time, in one snapshot. A context outside the tree resolves to its own document.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where nothing live stands at the address, and the store's; never the document without what
-    /// it inherits.
+    /// [`Error::NotFound`] if there is no live context at the address, and those of the store. A failure
+    /// never returns the document without what it inherits.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -23,8 +23,8 @@ impl Service {
     ) -> Result<(Arc<Resolved>, CacheStatus), Error> {
         let tenant = caller.authorized_tenant(Permission::Read)?;
         let chain = self.live_chain(tenant, address).await?;
-        // An explanation is asked for by people, and seldom twice: it is not kept.
-        if let (Explain::No, Some(resolved)) = (explain, self.results.of(&chain)) {
+        // Results with an explanation are not kept: people ask for them, and rarely twice.
+        if let (Explain::No, Some(resolved)) = (explain, self.results.find(&chain)) {
             return Ok((resolved, CacheStatus::Validated));
         }
         let resolved =

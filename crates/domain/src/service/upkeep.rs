@@ -1,46 +1,47 @@
-//! Health: what is looked at, and what is wrong with it.
+//! Health checks.
 
 use super::Service;
 use crate::error::Error;
 use crate::ports::{Check, Fact};
 
-/// The findings of every check.
+/// The results of all checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// One entry for each thing looked at.
+    /// One entry for each thing that was checked.
     pub checks: Vec<Check>,
 }
 
 impl Health {
-    /// Whether nothing is wrong.
+    /// Whether no check found a problem.
     pub fn is_healthy(&self) -> bool {
         self.checks.iter().all(|check| check.problem.is_none())
     }
 }
 
 impl Service {
-    /// Looks at everything. The findings hold no caller's data, but they name tenants: they are for operators.
+    /// Checks the store and every tenant. The results contain no tenant's data, but they name tenants: show
+    /// them to operators only.
     pub async fn health(&self) -> Health {
         Health { checks: self.ports.upkeep.checks().await }
     }
 
-    /// Looks at everything, and reads all that is stored: minutes, where much is.
+    /// Checks the store and every tenant by reading everything that is stored, which can take minutes.
     pub async fn inspect(&self) -> Health {
         Health { checks: self.ports.upkeep.inspect().await }
     }
 
-    /// Whether the service can work at all; one tenant's troubles do not count.
+    /// Checks that the service can work at all. A problem of a single tenant is not an error.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     pub async fn ready(&self) -> Result<(), Error> {
         self.ports.upkeep.ready().await
     }
 
-    /// What the store is and how it is reached, in words for operators.
+    /// Returns what the store is and how it is connected, in words for operators.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     pub async fn facts(&self) -> Result<Vec<Fact>, Error> {
         self.ports.upkeep.facts().await
     }

@@ -1,4 +1,5 @@
-//! Chains for property tests: few names and few values, so that documents and rules meet.
+//! Random chains for property tests. They use few names and few values, so that documents and rules often
+//! overlap.
 
 use context_domain::inheritance::Inheritance;
 use context_domain::merge::{Link, merge};
@@ -7,27 +8,27 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// The names of members; two of them must be escaped in pointers, one is empty.
+/// The names of members. Two of them must be escaped in pointers, and one is empty.
 pub(crate) const NAMES: [&str; 6] = ["a", "b", "c", "~", "/", ""];
 
-/// A chain that owns what links borrow.
+/// A chain that owns the documents and rules that links borrow.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
     /// The documents, global first.
     pub(crate) data: Vec<Map<String, Value>>,
-    /// The `inheritance` of each, or null.
+    /// The `inheritance` of each node, or null.
     pub(crate) rules: Vec<Value>,
 }
 
-/// The rules of a chain, read.
-pub(crate) struct Rules(Vec<Option<Inheritance>>);
+/// The parsed rules of a chain.
+pub(crate) struct ParsedRules(Vec<Option<Inheritance>>);
 
 impl Chain {
-    pub(crate) fn rules(&self) -> Rules {
-        Rules(self.rules.iter().map(read).collect())
+    pub(crate) fn rules(&self) -> ParsedRules {
+        ParsedRules(self.rules.iter().map(parse_rules).collect())
     }
 
-    pub(crate) fn links<'a>(&'a self, rules: &'a Rules) -> Vec<Link<'a>> {
+    pub(crate) fn links<'a>(&'a self, rules: &'a ParsedRules) -> Vec<Link<'a>> {
         let rules = rules.0.iter().map(Option::as_ref);
         self.data.iter().zip(rules).map(|(data, inheritance)| Link { data, inheritance }).collect()
     }
@@ -36,7 +37,7 @@ impl Chain {
         merge(&self.links(&self.rules())).to_value()
     }
 
-    /// The first nodes, up to and with `last`.
+    /// Returns the first nodes, up to and including `last`.
     pub(crate) fn up_to(&self, last: usize) -> Self {
         Self { data: self.data[..=last].to_vec(), rules: self.rules[..=last].to_vec() }
     }
@@ -47,23 +48,23 @@ impl Chain {
     }
 }
 
-fn read(rules: &Value) -> Option<Inheritance> {
+fn parse_rules(rules: &Value) -> Option<Inheritance> {
     (!rules.is_null()).then(|| Inheritance::parse(rules).unwrap())
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
-        other => panic!("{other} is no object"),
+        other => panic!("{other} is not an object"),
     }
 }
 
-/// Chains of up to five nodes with every kind of rule.
+/// Generates chains of up to five nodes with every kind of rule.
 pub(crate) fn chain() -> impl Strategy<Value = Chain> {
     chain_with(inheritance().boxed())
 }
 
-/// Chains whose nodes have rules of one kind.
+/// Generates chains whose nodes have these rules.
 pub(crate) fn chain_with(rules: BoxedStrategy<Value>) -> impl Strategy<Value = Chain> {
     let rules = prop_oneof![1 => Just(Value::Null), 3 => rules];
     vec((document(), rules), 1..6).prop_map(|nodes| {
@@ -72,8 +73,8 @@ pub(crate) fn chain_with(rules: BoxedStrategy<Value>) -> impl Strategy<Value = C
     })
 }
 
-/// Documents that often have an object at `/a` and arrays at `/b` and `/a/b`, so that strategies and locks find both
-/// sides.
+/// Generates documents that often have an object at `/a` and arrays at `/b` and `/a/b`, so that strategies
+/// and locks often find a value on both sides.
 pub(crate) fn document() -> impl Strategy<Value = Map<String, Value>> {
     (members(), option::of(members()), option::of(array()), option::of(array())).prop_map(
         |(mut members, object, list, below)| {
@@ -106,7 +107,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Arrays with elements that repeat, and arrays of objects that a member can tell apart.
+/// Generates arrays with repeated elements, and arrays of objects that can be matched by a member.
 pub(crate) fn array() -> impl Strategy<Value = Value> {
     let plain = vec((0..3).prop_map(Value::from), 0..4).prop_map(Value::Array);
     let keyed = vec((0..3, document_of_scalars()), 0..4).prop_map(|elements| {
@@ -130,19 +131,30 @@ fn name() -> impl Strategy<Value = String> {
 
 pub(crate) fn pointer() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
-        4 => Just("a"), 3 => Just("b"), 1 => Just("c"), 1 => Just("~0"), 1 => Just("~1"), 1 => Just(""), 3 => Just("*")
+        4 => Just("a"),
+        3 => Just("b"),
+        1 => Just("c"),
+        1 => Just("~0"),
+        1 => Just("~1"),
+        1 => Just(""),
+        3 => Just("*"),
     ];
     let any = vec(segment, 1..4).prop_map(|segments| format!("/{}", segments.join("/")));
-    prop_oneof![5 => any, 1 => Just("/a".to_owned()), 1 => Just("/b".to_owned()), 1 => Just("/a/b".to_owned())]
+    prop_oneof![
+        5 => any,
+        1 => Just("/a".to_owned()),
+        1 => Just("/b".to_owned()),
+        1 => Just("/a/b".to_owned()),
+    ]
 }
 
 fn pointers(most: usize) -> impl Strategy<Value = Value> {
     proptest::collection::btree_set(pointer(), 0..=most).prop_map(|set| set.into_iter().collect())
 }
 
-/// `strategies`, made of some of the strategies.
-pub(crate) fn strategies(of: &[Value]) -> BoxedStrategy<Value> {
-    let strategy = proptest::sample::select(of.to_vec());
+/// Generates the member `strategies`, with values from `choices`.
+pub(crate) fn strategies(choices: &[Value]) -> BoxedStrategy<Value> {
+    let strategy = proptest::sample::select(choices.to_vec());
     btree_map(pointer(), strategy, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())).boxed()
 }
 

@@ -1,19 +1,19 @@
-//! The merge law by example: chains, the documents they resolve to, and what the explanation says of them.
+//! Examples of the merge law: chains, the documents they resolve to, and their explanations.
 
-use context_domain::explain::{Explanation, Leaf, Origin, RebuildError, SourceElement};
+use context_domain::explain::{Explanation, Leaf, Origin, SourceElement};
 use context_domain::fault::Fault;
 use context_domain::inheritance::{Inheritance, Strategy};
 use context_domain::limits::MAX_INHERITANCE_POINTERS;
-use context_domain::merge::{Fold, Link, blocked, merge, newly_blocked};
+use context_domain::merge::{Fold, Link, RebuildError, blocked, merge, newly_blocked};
 use serde_json::{Map, Value, json};
 
 const INHERITANCE: &str = include_str!("cases/inheritance.json");
 const EXPLAINED: &str = include_str!("cases/explained.json");
 
-/// A chain that owns what links borrow.
-struct Chain(Vec<(Map<String, Value>, Option<Inheritance>)>);
+/// A chain that owns the documents and rules that links borrow.
+struct ExampleChain(Vec<(Map<String, Value>, Option<Inheritance>)>);
 
-impl Chain {
+impl ExampleChain {
     fn new(nodes: &Value) -> Self {
         let node = |node: &Value| {
             let rules = match &node["inheritance"] {
@@ -31,12 +31,12 @@ impl Chain {
 }
 
 #[test]
-fn every_case_resolves_as_written() {
+fn every_example_resolves_as_expected() {
     check_all(INHERITANCE);
 }
 
 #[test]
-fn every_explained_case_resolves_and_explains_as_written() {
+fn every_explained_example_resolves_and_is_explained_as_expected() {
     check_all(EXPLAINED);
 }
 
@@ -50,7 +50,7 @@ fn check_all(text: &str) {
 
 fn failure(case: &Value) -> Option<String> {
     let name = &case["name"];
-    let chain = Chain::new(&case["chain"]);
+    let chain = ExampleChain::new(&case["chain"]);
     let links = chain.links();
     let merged = merge(&links);
     let resolved = merged.to_value();
@@ -58,21 +58,21 @@ fn failure(case: &Value) -> Option<String> {
         return Some(format!("{name} resolved to {resolved}"));
     }
     let explanation = merged.explain();
-    let told = serde_json::to_value(&explanation).unwrap();
+    let explained = serde_json::to_value(&explanation).unwrap();
     for part in ["leaves", "unset", "blocked", "not_applicable"] {
-        if case.get(part).is_some_and(|expected| *expected != told[part]) {
-            return Some(format!("{name} explained {part} as {}", told[part]));
+        if case.get(part).is_some_and(|expected| *expected != explained[part]) {
+            return Some(format!("{name} explained {part} as {}", explained[part]));
         }
     }
     if explanation.rebuild(&links).as_ref() != Ok(&resolved) {
         return Some(format!("{name} is not rebuilt: {:?}", explanation.rebuild(&links)));
     }
     let (written, expected) = (serde_json::to_string(&merged).unwrap(), resolved.to_string());
-    (written != expected).then(|| format!("{name} is written as {written}"))
+    (written != expected).then(|| format!("{name} is serialized as {written}"))
 }
 
 #[test]
-fn no_chain_at_all_is_an_empty_document() {
+fn an_empty_chain_resolves_to_an_empty_document() {
     let merged = Fold::new().finish();
     assert_eq!(merged.to_value(), json!({}));
     assert_eq!(serde_json::to_string(&merged).unwrap(), "{}");
@@ -81,18 +81,22 @@ fn no_chain_at_all_is_an_empty_document() {
 
 #[test]
 fn the_explanation_has_the_documented_shape() {
-    let chain = Chain::new(&json!([
+    let chain = ExampleChain::new(&json!([
         {"data": {"l": [1], "f": {"old": true}, "s": 1, "x": 1},
          "inheritance": {"strategies": {"/l": "union", "/x": "append"}, "locked": ["/s"]}},
         {"data": {"l": [1, 2], "s": 2, "x": 3}, "inheritance": {"unset": ["/f/old"]}},
     ]));
-    let told = serde_json::to_value(merge(&chain.links()).explain()).unwrap();
+    let explained = serde_json::to_value(merge(&chain.links()).explain()).unwrap();
     assert_eq!(
-        told,
+        explained,
         json!({
             "leaves": {
                 "/f": {"from": 0, "strategy": "deep", "shadowed": []},
-                "/l": {"from": [[{"at": 0, "index": 0}], [{"at": 1, "index": 1}]], "strategy": "union", "shadowed": []},
+                "/l": {
+                    "from": [[{"at": 0, "index": 0}], [{"at": 1, "index": 1}]],
+                    "strategy": "union",
+                    "shadowed": [],
+                },
                 "/s": {"from": 0, "strategy": "deep", "shadowed": []},
                 "/x": {"from": 1, "strategy": "deep", "shadowed": [{"from": 0, "value": 1}]},
             },
@@ -104,8 +108,8 @@ fn the_explanation_has_the_documented_shape() {
 }
 
 #[test]
-fn a_write_is_checked_only_for_blocked_values_that_it_adds_or_changes() {
-    let chain = Chain::new(&json!([
+fn only_blocked_values_that_a_write_adds_or_changes_are_reported() {
+    let chain = ExampleChain::new(&json!([
         {"data": {"a": {"b": 1, "c": 2}, "d": 3}, "inheritance": {"locked": ["/a", "/d", "/e"]}},
     ]));
     let document = |value: Value| value.as_object().unwrap().clone();
@@ -118,7 +122,7 @@ fn a_write_is_checked_only_for_blocked_values_that_it_adds_or_changes() {
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({"a": {"b": 8}})), ["/a/b"]);
     assert_eq!(pointers(Some(json!({"a": {"b": 9}})), json!({"a": {"b": 9}, "d": 4})), ["/d"]);
     assert_eq!(pointers(Some(json!({"e": {"x": 1}})), json!({"e": {"x": 1, "y": 2}})), ["/e/y"]);
-    // What only leaves out adds nothing.
+    // Leaving out members adds nothing.
     assert_eq!(pointers(Some(json!({"e": {"x": 1, "y": 2}})), json!({"e": {"x": 1}})), [""; 0]);
     assert_eq!(pointers(Some(json!({"e": {"x": {"z": 1}}})), json!({"e": {"x": {}}})), [""; 0]);
     assert_eq!(pointers(Some(json!({"e": {"x": 1}})), json!({"e": {"x": {"z": 1}}})), ["/e/x"]);
@@ -134,8 +138,8 @@ fn a_write_is_checked_only_for_blocked_values_that_it_adds_or_changes() {
 }
 
 #[test]
-fn an_explanation_of_another_chain_is_refused() {
-    let chain = Chain::new(&json!([{"data": {"a": {"b": 1}, "l": [1]}, "inheritance": null}]));
+fn an_explanation_of_another_chain_is_not_rebuilt() {
+    let chain = ExampleChain::new(&json!([{"data": {"a": {"b": 1}, "l": [1]}, "inheritance": null}]));
     let rebuild = |pointer: &str, from: Origin| {
         let leaf = Leaf { from, strategy: Strategy::Deep, shadowed: vec![] };
         let leaves = [(pointer.to_owned(), leaf)].into();
@@ -156,7 +160,7 @@ fn an_explanation_of_another_chain_is_refused() {
 }
 
 #[test]
-fn inheritance_is_shown_as_it_was_written() {
+fn inheritance_is_serialized_as_it_was_written() {
     let source = json!({
         "inherit": true, "unset": ["/a"], "locked": ["/b/*"],
         "strategies": {"/*/*": "min", "/a/*": {"by_key": "k"}, "/*/b": "union"},
@@ -175,17 +179,27 @@ fn inheritance_is_shown_as_it_was_written() {
 }
 
 #[test]
-fn every_strategy_is_read_and_shown() {
-    for shown in ["replace", "deep", "append", "prepend", "union", "min", "max"].map(Value::from) {
-        let rules = Inheritance::parse(&json!({"strategies": {"/a": shown}})).unwrap();
-        assert_eq!(serde_json::to_value(&rules.strategies()[0].1).unwrap(), shown);
+fn every_strategy_is_parsed_and_serialized() {
+    let names = ["replace", "deep", "append", "prepend", "union", "min", "max", "by_key"];
+    assert_eq!(Strategy::ALL.map(|strategy| strategy.as_str()), names);
+    for written in names.map(|name| if name == "by_key" { json!({name: "name"}) } else { Value::from(name) })
+    {
+        let rules = Inheritance::parse(&json!({"strategies": {"/a": written}})).unwrap();
+        assert_eq!(serde_json::to_value(&rules.strategies()[0].1).unwrap(), written);
     }
-    let rules = Inheritance::parse(&json!({"strategies": {"/a": {"by_key": "name"}}})).unwrap();
-    assert_eq!(serde_json::to_value(&rules.strategies()[0].1).unwrap(), json!({"by_key": "name"}));
 }
 
 #[test]
-fn every_fault_of_inheritance_is_named() {
+fn the_message_for_an_unknown_strategy_lists_all_strategies() {
+    let faults = Inheritance::parse(&json!({"strategies": {"/a": "merge"}})).unwrap_err();
+    let expected = "A strategy is \"replace\", \"deep\", \"append\", \"prepend\", \"union\", \"min\", \"max\" \
+                    or {\"by_key\": member}.";
+    assert_eq!(faults[0].message, expected);
+    assert!("by_key".parse::<Strategy>().is_err());
+}
+
+#[test]
+fn all_faults_of_inheritance_are_reported() {
     let faults = |value: Value| -> Vec<String> {
         let mut found = Inheritance::parse(&value).unwrap_err();
         assert!(found.iter().all(|Fault { message, .. }| message.ends_with('.')), "{found:?}");
@@ -223,7 +237,7 @@ fn every_fault_of_inheritance_is_named() {
 }
 
 #[test]
-fn pointers_of_inheritance_are_limited_together() {
+fn the_pointers_of_inheritance_have_one_limit_together() {
     let pointers = |count: usize| (0..count).map(|index| format!("/{index}")).collect::<Vec<_>>();
     let rules =
         |count| json!({"unset": pointers(count), "locked": pointers(100), "strategies": {"/a": "min"}});

@@ -1,6 +1,6 @@
-//! The merge law: by example, by property, and against a second, plainer telling of it.
+//! Tests of the merge law: by example, by property, and against a second, simpler implementation.
 //!
-//! `PROPTEST_CASES` says how many random chains each property sees (256 where it is not set).
+//! `PROPTEST_CASES` sets the number of random chains for each property (default: 256).
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

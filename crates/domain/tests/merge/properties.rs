@@ -1,4 +1,4 @@
-//! What holds for every chain: the laws of the merge law.
+//! Properties of the merge law that hold for every chain.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn leaves_of(value: &Value) -> Vec<(String, Value)> {
     found
 }
 
-/// Every place that a pointer of these tests can name.
+/// Returns every path that a pointer of these tests can name.
 fn places() -> Vec<Vec<&'static str>> {
     let longer = |place: &Vec<&'static str>| {
         NAMES.map(|name| place.iter().copied().chain([name]).collect::<Vec<_>>()).to_vec()
@@ -49,7 +49,7 @@ fn matches(pattern: &str, place: &[&str]) -> bool {
         && segments.iter().zip(place).all(|(segment, name)| segment == "*" || segment == name)
 }
 
-fn written(place: &[&str]) -> String {
+fn pointer_to(place: &[&str]) -> String {
     let mut pointer = String::new();
     for name in place {
         push(&mut pointer, name);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn one_pass_is_level_by_level(chain in chain()) {
+    fn folding_once_equals_merging_level_by_level(chain in chain()) {
         let rules = chain.rules();
         let mut fold = Fold::new();
         for link in chain.links(&rules) {
@@ -93,7 +93,7 @@ proptest! {
             let whole = chain.up_to(last);
             let level = by_level(&chain, last);
             prop_assert_eq!(level.resolve(), whole.resolve());
-            prop_assert_eq!(told_of_last(&level), told_of_last(&whole));
+            prop_assert_eq!(own_step_of_last(&level), own_step_of_last(&whole));
         }
     }
 
@@ -105,17 +105,17 @@ proptest! {
         let resolved = merged.to_value();
         let explanation = merged.explain();
         prop_assert_eq!(explanation.rebuild(&links), Ok(resolved.clone()));
-        let told: Vec<&String> = explanation.leaves.keys().collect();
-        let mut there = leaves_of(&resolved);
-        there.sort_by(|one, other| one.0.cmp(&other.0));
-        prop_assert_eq!(told, there.iter().map(|(pointer, _)| pointer).collect::<Vec<_>>());
+        let explained: Vec<&String> = explanation.leaves.keys().collect();
+        let mut present = leaves_of(&resolved);
+        present.sort_by(|one, other| one.0.cmp(&other.0));
+        prop_assert_eq!(explained, present.iter().map(|(pointer, _)| pointer).collect::<Vec<_>>());
         prop_assert_eq!(serde_json::to_string(&merged).unwrap(), resolved.to_string());
     }
 
     #[test]
-    fn what_is_told_of_other_values_is_true(chain in chain()) {
+    fn shadowed_unset_and_blocked_values_are_those_that_were_written(chain in chain()) {
         let explanation = explain(&chain);
-        let stood = |from: &Origin, pointer: &str, value: &Value| {
+        let was_written = |from: &Origin, pointer: &str, value: &Value| {
             let Origin::Node(node) = from else { return true };
             let document = Value::Object(chain.data[*node].clone());
             let source = at(&document, pointer);
@@ -124,42 +124,45 @@ proptest! {
         for (pointer, leaf) in &explanation.leaves {
             for shadowed in &leaf.shadowed {
                 let pointer = shadowed.pointer.as_ref().unwrap_or(pointer);
-                prop_assert!(stood(&shadowed.from, pointer, &shadowed.value), "{shadowed:?}");
+                prop_assert!(was_written(&shadowed.from, pointer, &shadowed.value), "{shadowed:?}");
             }
         }
         for unset in &explanation.unset {
-            prop_assert!(stood(&unset.from, &unset.pointer, &unset.value), "{unset:?}");
+            prop_assert!(was_written(&unset.from, &unset.pointer, &unset.value), "{unset:?}");
             let patterns = &chain.rules[unset.by]["unset"];
             let names = members(&unset.pointer).unwrap();
             let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-            let named = |length: usize| texts(patterns).iter().any(|pattern| matches(pattern, &names[..length]));
+            let named =
+                |length: usize| texts(patterns).iter().any(|pattern| matches(pattern, &names[..length]));
             prop_assert!((1..=names.len()).any(named), "{unset:?}");
         }
         for blocked in &explanation.blocked {
             prop_assert!(blocked.locked_by < blocked.at);
             let document = Value::Object(chain.data[blocked.at].clone());
-            prop_assert!(blocked.value.is_none() || at(&document, &blocked.pointer) == blocked.value.as_ref());
+            let written = at(&document, &blocked.pointer);
+            prop_assert!(blocked.value.is_none() || written == blocked.value.as_ref());
         }
     }
 
     #[test]
-    fn no_value_is_lost_without_a_word(
+    fn every_written_value_is_in_the_result_or_shadowed(
         chain in chain_with(strategies(&["replace", "deep", "min", "max"].map(Value::from))
             .prop_map(|strategies| json!({"strategies": strategies})).boxed())
     ) {
-        let mut told = Vec::new();
+        let mut explained = Vec::new();
         for (pointer, leaf) in explain(&chain).leaves {
-            told.extend(leaf.shadowed.into_iter().map(|shadowed| {
+            explained.extend(leaf.shadowed.into_iter().map(|shadowed| {
                 (shadowed.from, shadowed.pointer.unwrap_or_else(|| pointer.clone()))
             }));
-            told.push((leaf.from, pointer));
+            explained.push((leaf.from, pointer));
         }
         for (node, data) in chain.data.iter().enumerate() {
             for (pointer, value) in leaves_of(&Value::Object(data.clone())) {
                 let entry = (Origin::Node(node), pointer);
-                let times = told.iter().filter(|told| **told == entry).count();
-                // An empty object that met another object neither won nor was replaced.
-                prop_assert!(times == 1 || times == 0 && value == json!({}), "{entry:?} is told {times} times");
+                let times = explained.iter().filter(|explained| **explained == entry).count();
+                // An empty object merged with another object is neither in the result nor replaced.
+                let expected = times == 1 || times == 0 && value == json!({});
+                prop_assert!(expected, "{entry:?} is explained {times} times");
             }
         }
     }
@@ -171,7 +174,7 @@ proptest! {
         for (node, rules) in chain.rules.iter().enumerate() {
             for pattern in texts(&rules["locked"]) {
                 for place in places.iter().filter(|place| matches(pattern, place)) {
-                    let pointer = written(place);
+                    let pointer = pointer_to(place);
                     let here = at(&resolved[node], &pointer);
                     for below in &resolved[node..] {
                         prop_assert_eq!(at(below, &pointer), here, "{} of node {}", &pointer, node);
@@ -182,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn blocked_values_are_as_if_not_written(chain in chain()) {
+    fn blocked_values_count_as_not_written(chain in chain()) {
         let explanation = explain(&chain);
         let mut obedient = chain.clone();
         for blocked in explanation.blocked.iter().filter(|blocked| blocked.value.is_some()) {
@@ -195,22 +198,25 @@ proptest! {
             prop_assert!(object.remove(last.as_ref()).is_some());
         }
         prop_assert_eq!(obedient.resolve(), chain.resolve());
-        let told = explain(&obedient);
-        prop_assert_eq!(told.leaves, explanation.leaves);
-        prop_assert_eq!(told.unset, explanation.unset);
-        prop_assert!(told.blocked.iter().all(|blocked| blocked.value.is_none()));
+        let without = explain(&obedient);
+        prop_assert_eq!(without.leaves, explanation.leaves);
+        prop_assert_eq!(without.unset, explanation.unset);
+        prop_assert!(without.blocked.iter().all(|blocked| blocked.value.is_none()));
     }
 
     #[test]
-    fn a_write_is_checked_as_it_will_be_resolved(chain in chain(), other in crate::chains::document()) {
+    fn a_write_is_checked_for_what_resolving_would_block(
+        chain in chain(),
+        other in crate::chains::document(),
+    ) {
         let last = chain.data.len() - 1;
         let rules = chain.rules();
         let links = chain.links(&rules);
         let (ancestors, data) = (&links[..last], links[last].data);
         let found = blocked(ancestors, data);
-        let told = explain(&chain).blocked;
-        let told: Vec<_> = told.into_iter().filter(|told| told.at == last && told.value.is_some()).collect();
-        prop_assert_eq!(&found, &told);
+        let mut explained = explain(&chain).blocked;
+        explained.retain(|blocked| blocked.at == last && blocked.value.is_some());
+        prop_assert_eq!(&found, &explained);
         prop_assert_eq!(newly_blocked(ancestors, None, data), found);
         prop_assert_eq!(newly_blocked(ancestors, Some(data), data), vec![]);
         let added = newly_blocked(ancestors, Some(&other), data);
@@ -220,14 +226,15 @@ proptest! {
             pointer.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         for added in &added {
-            prop_assert!(told.iter().any(|told| under(&added.pointer, &told.pointer)));
+            prop_assert!(explained.iter().any(|blocked| under(&added.pointer, &blocked.pointer)));
             prop_assert_eq!(at(&new, &added.pointer), added.value.as_ref());
             prop_assert_ne!(at(&old, &added.pointer), added.value.as_ref());
         }
-        // A leaf that differs from the old document at a blocked place is a change, whatever else there was.
-        for told in &told {
+        // A leaf of a blocked value that differs from the old document is a change, whatever the old document
+        // had there.
+        for blocked in &explained {
             let mut inside = Vec::new();
-            leaves(told.value.as_ref().unwrap(), &told.pointer, &mut inside);
+            leaves(blocked.value.as_ref().unwrap(), &blocked.pointer, &mut inside);
             for (pointer, leaf) in inside {
                 let before = at(&old, &pointer);
                 let same = before == Some(&leaf) || leaf == json!({}) && before.is_some_and(Value::is_object);
@@ -254,18 +261,19 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_members_in_the_text_never_matters(chain in chain()) {
-        let turned = |value: &Value| serde_json::from_str::<Value>(&backwards(value)).unwrap();
+    fn the_order_of_members_in_the_text_does_not_matter(chain in chain()) {
+        let reversed = |value: &Value| serde_json::from_str::<Value>(&backwards(value)).unwrap();
         let other = Chain {
-            data: chain.data.iter().map(|data| object(turned(&Value::Object(data.clone())))).collect(),
-            rules: chain.rules.iter().map(turned).collect(),
+            data: chain.data.iter().map(|data| object(reversed(&Value::Object(data.clone())))).collect(),
+            rules: chain.rules.iter().map(reversed).collect(),
         };
         prop_assert_eq!(other.resolve().to_string(), chain.resolve().to_string());
         prop_assert_eq!(explain(&other), explain(&chain));
     }
 }
 
-/// The node `last` over one document that all its ancestors' resolve to; their rules are declared, not merged.
+/// Returns a chain in which the node `last` is merged over the document that its ancestors resolve to. The
+/// ancestors' rules are declared on empty documents.
 fn by_level(chain: &Chain, last: usize) -> Chain {
     let above = chain.up_to(last - 1);
     let mut level = Chain { data: vec![], rules: vec![] };
@@ -280,21 +288,21 @@ fn by_level(chain: &Chain, last: usize) -> Chain {
     level
 }
 
-/// What is told of the last node's own step, without the numbers of other nodes.
-fn told_of_last(chain: &Chain) -> Value {
+/// Returns the explanation of the last node's own step, without the numbers of other nodes.
+fn own_step_of_last(chain: &Chain) -> Value {
     let last = chain.data.len() - 1;
-    let told = explain(chain);
-    let blocked = told.blocked.into_iter().filter(|told| told.at == last);
-    let unset = told.unset.into_iter().filter(|told| told.by == last);
-    let unfit = told.not_applicable.into_iter().filter(|told| told.at == last);
+    let explanation = explain(chain);
+    let blocked = explanation.blocked.into_iter().filter(|blocked| blocked.at == last);
+    let unset = explanation.unset.into_iter().filter(|unset| unset.by == last);
+    let unfit = explanation.not_applicable.into_iter().filter(|unfit| unfit.at == last);
     json!({
-        "blocked": blocked.map(|told| json!([told.pointer, told.value])).collect::<Vec<_>>(),
-        "unset": unset.map(|told| json!([told.pointer, told.value])).collect::<Vec<_>>(),
-        "unfit": unfit.map(|told| json!([told.pointer, told.strategy])).collect::<Vec<_>>(),
+        "blocked": blocked.map(|blocked| json!([blocked.pointer, blocked.value])).collect::<Vec<_>>(),
+        "unset": unset.map(|unset| json!([unset.pointer, unset.value])).collect::<Vec<_>>(),
+        "not_applicable": unfit.map(|unfit| json!([unfit.pointer, unfit.strategy])).collect::<Vec<_>>(),
     })
 }
 
-/// The text of a value with the members of every object in reverse order.
+/// Returns the text of a value with the members of every object in reverse order.
 fn backwards(value: &Value) -> String {
     match value {
         Value::Object(object) => {

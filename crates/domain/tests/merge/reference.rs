@@ -1,25 +1,26 @@
-//! The merge law a second time, as plainly and slowly as it can be said, against the product's.
+//! A second implementation of the merge law, simple and slow, compared with the product's.
 //!
-//! Where the product takes blocked values out of a document before it merges, this merges first and puts what is locked
-//! back afterwards; where the product walks trees of patterns, this compares every pattern with every place.
+//! The product removes blocked values from a document before it merges; this one merges first and restores
+//! what is locked afterwards. The product walks trees of patterns; this one compares every pattern with every
+//! path.
 
 use crate::chains::{Chain, chain};
 use context_domain::pointer::members;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-type Place = Vec<String>;
+type Path = Vec<String>;
 
 /// A strategy as a node declares it.
 struct Declared {
     node: usize,
-    pattern: Place,
+    pattern: Path,
     strategy: Value,
 }
 
 fn resolve(chain: &Chain) -> Value {
     let mut inherited = json!({});
-    let mut locks: Vec<Place> = Vec::new();
+    let mut locks: Vec<Path> = Vec::new();
     let mut declared: Vec<Declared> = Vec::new();
     for (node, (data, rules)) in chain.data.iter().zip(&chain.rules).enumerate() {
         let before = inherited.clone();
@@ -27,8 +28,8 @@ fn resolve(chain: &Chain) -> Value {
             inherited = json!({});
             declared.clear();
         }
-        for place in matching(&inherited, &patterns(&rules["unset"])) {
-            remove(&mut inherited, &place);
+        for path in matching(&inherited, &patterns(&rules["unset"])) {
+            remove(&mut inherited, &path);
         }
         let strategies = rules["strategies"].as_object().cloned().unwrap_or_default();
         declared.extend(strategies.into_iter().map(|(pattern, strategy)| Declared {
@@ -37,15 +38,15 @@ fn resolve(chain: &Chain) -> Value {
             strategy,
         }));
         let mut own = Value::Object(data.clone());
-        remove_what_is_in_the_way(&mut own, &before, &locks);
+        remove_obstacles(&mut own, &before, &locks);
         let mut merged = join(Some(inherited), own, &mut Vec::new(), &declared);
-        for place in matching(&merged, &locks) {
-            if at(&before, &place).is_none() {
-                remove(&mut merged, &place);
+        for path in matching(&merged, &locks) {
+            if at(&before, &path).is_none() {
+                remove(&mut merged, &path);
             }
         }
-        for place in matching(&before, &locks) {
-            put(&mut merged, &place, at(&before, &place).unwrap().clone());
+        for path in matching(&before, &locks) {
+            put(&mut merged, &path, at(&before, &path).unwrap().clone());
         }
         locks.extend(patterns(&rules["locked"]));
         inherited = merged;
@@ -53,26 +54,27 @@ fn resolve(chain: &Chain) -> Value {
     inherited
 }
 
-fn join(inherited: Option<Value>, own: Value, place: &mut Place, declared: &[Declared]) -> Value {
+fn join(inherited: Option<Value>, own: Value, path: &mut Path, declared: &[Declared]) -> Value {
     let Some(inherited) = inherited else { return own };
     if let Some(merged) =
-        strategy(place, declared).and_then(|strategy| by_strategy(strategy, &inherited, &own))
+        strategy(path, declared).and_then(|strategy| by_strategy(strategy, &inherited, &own))
     {
         return merged;
     }
     let (Value::Object(mut inherited), Value::Object(own)) = (inherited, own.clone()) else { return own };
     for (name, value) in own {
-        place.push(name.clone());
-        let merged = join(inherited.remove(&name), value, place, declared);
-        place.pop();
+        path.push(name.clone());
+        let merged = join(inherited.remove(&name), value, path, declared);
+        path.pop();
         inherited.insert(name, merged);
     }
     Value::Object(inherited)
 }
 
-/// The nearest declaration; of one node's, that with fewer `*`; of these, that whose literal stands further left.
-fn strategy<'a>(place: &Place, declared: &'a [Declared]) -> Option<&'a Value> {
-    let matching = declared.iter().filter(|declared| matches(&declared.pattern, place));
+/// Returns the strategy that applies: that of the nearest node; of one node's, the pattern with fewer `*`,
+/// then the one whose literal segment is further left.
+fn strategy<'a>(path: &Path, declared: &'a [Declared]) -> Option<&'a Value> {
+    let matching = declared.iter().filter(|declared| matches(&declared.pattern, path));
     let best = matching.max_by_key(|declared| {
         let stars = declared.pattern.iter().filter(|segment| *segment == "*").count();
         let literals: Vec<bool> = declared.pattern.iter().map(|segment| segment != "*").collect();
@@ -81,7 +83,7 @@ fn strategy<'a>(place: &Place, declared: &'a [Declared]) -> Option<&'a Value> {
     best.map(|declared| &declared.strategy)
 }
 
-/// What the strategy makes of two values; none where it does not fit, or asks for what the rules do.
+/// Returns the result of the strategy; `None` if it does not fit, or does what the rules do anyway.
 fn by_strategy(strategy: &Value, inherited: &Value, own: &Value) -> Option<Value> {
     if strategy == "replace" {
         return Some(own.clone());
@@ -138,8 +140,8 @@ fn by_key(key: &str, one: &[Value], other: &[Value]) -> Option<Value> {
     Some(merged.into())
 }
 
-/// Removes what is no object and stands above a value that is locked and there.
-fn remove_what_is_in_the_way(own: &mut Value, before: &Value, locks: &[Place]) {
+/// Removes each value that is not an object but is where an object around a locked, present value must be.
+fn remove_obstacles(own: &mut Value, before: &Value, locks: &[Path]) {
     for locked in matching(before, locks) {
         for length in 1..locked.len() {
             if at(own, &locked[..length]).is_some_and(|value| !value.is_object()) {
@@ -149,50 +151,52 @@ fn remove_what_is_in_the_way(own: &mut Value, before: &Value, locks: &[Place]) {
     }
 }
 
-fn patterns(list: &Value) -> Vec<Place> {
+fn patterns(list: &Value) -> Vec<Path> {
     list.as_array()
         .map(|list| list.iter().map(|text| split(text.as_str().unwrap())).collect())
         .unwrap_or_default()
 }
 
-fn split(pointer: &str) -> Place {
+fn split(pointer: &str) -> Path {
     members(pointer).unwrap().into_iter().map(String::from).collect()
 }
 
-fn matches(pattern: &[String], place: &[String]) -> bool {
-    pattern.len() == place.len()
-        && pattern.iter().zip(place).all(|(segment, name)| segment == "*" || segment == name)
+fn matches(pattern: &[String], path: &[String]) -> bool {
+    pattern.len() == path.len()
+        && pattern.iter().zip(path).all(|(segment, name)| segment == "*" || segment == name)
 }
 
-/// The places of the document that one of the patterns matches.
-fn matching(document: &Value, patterns: &[Place]) -> Vec<Place> {
+/// Returns the paths in the document that at least one of the patterns matches.
+fn matching(document: &Value, patterns: &[Path]) -> Vec<Path> {
     let mut all = vec![Vec::new()];
     let mut next = 0;
-    while let Some(place) = all.get(next).cloned() {
-        let below = at(document, &place).and_then(Value::as_object).map(Map::keys).into_iter().flatten();
-        all.extend(below.map(|name| [&place[..], std::slice::from_ref(name)].concat()));
+    while let Some(path) = all.get(next).cloned() {
+        let below = at(document, &path).and_then(Value::as_object).map(Map::keys).into_iter().flatten();
+        all.extend(below.map(|name| [&path[..], std::slice::from_ref(name)].concat()));
         next += 1;
     }
-    all.retain(|place| patterns.iter().any(|pattern| matches(pattern, place)));
+    all.retain(|path| patterns.iter().any(|pattern| matches(pattern, path)));
     all
 }
 
-fn at<'a>(document: &'a Value, place: &[String]) -> Option<&'a Value> {
-    place.iter().try_fold(document, |value, name| value.as_object()?.get(name))
+fn at<'a>(document: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(document, |value, name| value.as_object()?.get(name))
 }
 
-fn remove(document: &mut Value, place: &[String]) {
-    let (last, way) = place.split_last().expect("patterns are not empty");
-    let parent = way.iter().try_fold(document, |value, name| value.get_mut(name));
+fn remove(document: &mut Value, path: &[String]) {
+    let (last, parents) = path.split_last().expect("patterns are not empty");
+    let parent = parents.iter().try_fold(document, |value, name| value.get_mut(name));
     if let Some(Value::Object(parent)) = parent {
         parent.remove(last);
     }
 }
 
-fn put(document: &mut Value, place: &[String], value: Value) {
+fn put(document: &mut Value, path: &[String], value: Value) {
     let mut slot = document;
-    for name in place {
-        let Value::Object(members) = slot else { panic!("{name} stands in the way of a locked value") };
+    for name in path {
+        let Value::Object(members) = slot else {
+            panic!("{name} is inside a value that is not an object, but is locked")
+        };
         slot = members.entry(name.clone()).or_insert_with(|| json!({}));
     }
     *slot = value;
@@ -200,7 +204,7 @@ fn put(document: &mut Value, place: &[String], value: Value) {
 
 proptest! {
     #[test]
-    fn the_product_says_the_same(chain in chain()) {
+    fn the_product_resolves_to_the_same_document(chain in chain()) {
         prop_assert_eq!(chain.resolve(), resolve(&chain), "{:#?}", chain);
     }
 }
