@@ -125,7 +125,7 @@ impl FromStr for KeyId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = Uuid::try_parse(text).ok().map(Self::new).filter(|id| id.0 == text);
         id.ok_or_else(|| {
-            format!("'{}' is not the id of a key: use 32 lower-case hexadecimal digits", text.escape_debug())
+            format!("'{}' is not the id of a key: an id has 32 hexadecimal digits", text.escape_debug())
         })
     }
 }

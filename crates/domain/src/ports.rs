@@ -15,9 +15,9 @@
 //!   is given.
 //! - **Time comes from the caller.** Expiry and recorded times follow from the [`Timestamp`]s in the
 //!   arguments, never from the store's own clock.
-//! - **Calls may be concurrent**, from one process or several, and be dropped before they complete: a dropped
-//!   call has either written everything or nothing. Of two concurrent writes to a context, one is done and
-//!   the other gets [`Outcome::Conflict`].
+//! - **Calls may be concurrent**, from one process or several. Of two concurrent writes that expect the same
+//!   version of a context, one is done and the other gets [`Outcome::Conflict`].
+//! - **Calls may be dropped** before they complete: a dropped call has written either everything or nothing.
 //!
 //! # Errors
 //! Every call about one tenant's contexts fails with [`Error::TenantNotFound`] if the directory does not have

@@ -47,12 +47,12 @@ pub(crate) struct UnsetWalk<'s, 'a> {
     pub(crate) blocked: &'s mut Vec<BlockedNote<'a>>,
 }
 
-/// Whether a pattern of `unset` matched an object around a member, so that the member should have been
-/// removed.
+/// Whether a pattern of `unset` matches a member or an object around it, so that the
+/// member should be removed.
 #[derive(Clone, Copy, PartialEq)]
-enum Wanted {
-    Kept,
-    Removed,
+enum Coverage {
+    Outside,
+    Inside,
 }
 
 impl<'a> UnsetWalk<'_, 'a> {
@@ -69,7 +69,7 @@ impl<'a> UnsetWalk<'_, 'a> {
             return Some(slot);
         }
         if locks.is_held() {
-            self.note_locked(SlotView::Slot(&slot), unset, locks, path, Wanted::Kept);
+            self.note_locked(SlotView::Slot(&slot), unset, locks, path, Coverage::Outside);
             return Some(slot);
         }
         if unset.is_match() {
@@ -99,7 +99,7 @@ impl<'a> UnsetWalk<'_, 'a> {
             self.unset.push(UnsetNote { pointer: pointer_of(&names), by: self.by, value: slot.value });
         }
         if let Some(kept) = &kept {
-            self.note_locked(SlotView::Slot(kept), unset, locks, path, Wanted::Removed);
+            self.note_locked(SlotView::Slot(kept), unset, locks, path, Coverage::Inside);
         }
         kept
     }
@@ -112,21 +112,21 @@ impl<'a> UnsetWalk<'_, 'a> {
         unset: &PatternCursor<'a>,
         locks: &Locks<'a>,
         path: &MemberPath<'_, 'a>,
-        wanted: Wanted,
+        coverage: Coverage,
     ) {
-        let wanted = if unset.is_match() { Wanted::Removed } else { wanted };
-        if unset.is_spent() && wanted == Wanted::Kept {
+        let coverage = if unset.is_match() { Coverage::Inside } else { coverage };
+        if unset.is_spent() && coverage == Coverage::Outside {
             return;
         }
         let below = match locks.holder() {
-            None => wanted,
+            None => coverage,
             Some(locked_by) => {
-                if wanted == Wanted::Removed {
+                if coverage == Coverage::Inside {
                     let pointer = path.pointer();
                     self.blocked.push(BlockedNote { pointer, at: self.by, locked_by, value: None });
                 }
                 // The note covers the members of a locked object too, since they are locked with it.
-                Wanted::Kept
+                Coverage::Outside
             }
         };
         for (name, member) in view.members() {

@@ -36,9 +36,9 @@
 //!
 //! # Which layer retries what
 //! The service retries one thing: a write that was refused because another one was committed first, as above.
-//! It does not retry a call that failed. What a store retries inside a call is the store's own (in
-//! `context-store`, the modules `postgres::commit`, `postgres::pool` and `postgres::connection`), and it may
-//! only retry what certainly was not written. A write whose result is unknown
+//! It does not retry a call that failed. What a store retries inside a call is documented there (in
+//! `context-store`, the modules `postgres::commit` and `postgres::pool`); it may only retry reads, and writes
+//! that certainly were not done. A write whose result is unknown
 //! ([`Error::OutcomeUnknown`](crate::error::Error::OutcomeUnknown)) is retried by no layer: the caller
 //! repeats it with the same idempotency key.
 //!
