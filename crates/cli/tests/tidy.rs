@@ -122,8 +122,8 @@ fn every_test_runs() {
     assert_eq!(ignored, Vec::<String>::new());
 }
 
-/// Where a test is ignored, also under a condition, in a macro, or in a documentation's example: where the word stands at all,
-/// but for the crate of that name.
+/// Where a test is ignored, also under a condition, in a macro, or in a documentation's example: where the
+/// word stands at all, but for the crate of that name.
 fn line_that_ignores(tokens: TokenStream) -> Option<usize> {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -162,7 +162,8 @@ fn each_way_to_ignore_a_test_is_seen() {
     }
 }
 
-/// What cargo knows of the workspace, as far as this machine builds it: other platforms' packages are not here.
+/// What cargo knows of the workspace, as far as this machine builds it: other platforms' packages are not
+/// here.
 fn metadata() -> Value {
     let compiler = Command::new("rustc").arg("-vV").output().unwrap().stdout;
     let compiler = String::from_utf8(compiler).unwrap();

@@ -50,6 +50,9 @@ impl Serialize for ContextId {
     }
 }
 
+/// What a tenant's id looks like, in words for messages and help texts.
+pub const TENANT_ID_RULE: &str = "1 to 48 of a-z, 0-9, '_' and '-', beginning with a letter or a digit";
+
 /// The id of a tenant: `^[a-z0-9][a-z0-9_-]{0,47}$`. Nothing is folded, trimmed or cut, so that one id is one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(String);
@@ -76,11 +79,7 @@ impl FromStr for TenantId {
             && text.bytes().all(|byte| plain(byte) || byte == b'_' || byte == b'-')
             && text.len() <= MAX_TENANT_ID_BYTES;
         if !well_formed {
-            return Err(format!(
-                "'{}' is not a tenant id: 1 to {MAX_TENANT_ID_BYTES} of a-z, 0-9, '_' and '-', \
-                 beginning with a letter or a digit",
-                text.escape_debug()
-            ));
+            return Err(format!("'{}' is not a tenant id: {TENANT_ID_RULE}", text.escape_debug()));
         }
         Ok(Self(text.to_owned()))
     }
