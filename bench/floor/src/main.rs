@@ -1,8 +1,10 @@
-//! The least that a response from PostgreSQL over HTTP costs: `bench-floor ADDRESS DATABASE_URL CONNECTIONS CASE_FILE`.
+//! The least that a response from PostgreSQL over HTTP costs: `bench-floor ADDRESS DATABASE_URL CONNECTIONS
+//! CASE_FILE`.
 //!
-//! The case file is JSON: `statement`, `parameters` (a list of parameter lists, each of texts and lists of texts; path
-//! `/n` uses the n-th), `body` (the response, whatever the rows are). Each connection is pipelined and has the statement
-//! prepared with a generic plan; requests use the connections in turn. Rows are received and dropped.
+//! The case file is JSON: `statement`, `parameters` (a list of parameter lists, each of texts and lists of
+//! texts; path `/n` uses the n-th), `body` (the response, whatever the rows are). Each connection is
+//! pipelined and has the statement prepared with a generic plan; requests use the connections in turn. Rows
+//! are received and dropped.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,12 +26,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Statement};
 
 type FloorError = Box<dyn Error + Send + Sync>;
-type Parameter = Box<dyn ToSql + Send + Sync>;
+type FloorParameter = Box<dyn ToSql + Send + Sync>;
 
 struct Floor {
     connections: Vec<(Client, Statement)>,
     next: AtomicUsize,
-    parameters: Vec<Vec<Parameter>>,
+    parameters: Vec<Vec<FloorParameter>>,
     body: Bytes,
 }
 
@@ -68,12 +70,12 @@ async fn floor(url: &str, connections: usize, case: &str) -> Result<Floor, Floor
     Ok(Floor { connections: ready, next: AtomicUsize::new(0), parameters, body: body.into() })
 }
 
-fn parameters(list: &Value) -> Result<Vec<Parameter>, FloorError> {
+fn parameters(list: &Value) -> Result<Vec<FloorParameter>, FloorError> {
     let list = list.as_array().ok_or("a parameter list is not a list")?;
     list.iter().map(parameter).collect()
 }
 
-fn parameter(value: &Value) -> Result<Parameter, FloorError> {
+fn parameter(value: &Value) -> Result<FloorParameter, FloorError> {
     let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a parameter is not a text");
     match value {
         Value::Array(texts) => Ok(Box::new(texts.iter().map(text).collect::<Result<Vec<_>, _>>()?)),

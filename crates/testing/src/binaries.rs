@@ -29,8 +29,8 @@ pub(crate) fn postgres_folder() -> PathBuf {
         .find(|folder| has_server(folder))
         .unwrap_or_else(|| {
             panic!(
-                "the tests need a PostgreSQL server (initdb and postgres, 14 or newer), but none was found on \
-                 the PATH, by pg_config, or in /usr/lib/postgresql/*/bin. Install it (`make tools`, \
+                "the tests need a PostgreSQL server (initdb and postgres, 14 or newer), but none was found \
+                 on the PATH, by pg_config, or in /usr/lib/postgresql/*/bin. Install it (`make tools`, \
                  `apt-get install postgresql`, `brew install postgresql@17`) or set {BIN_DIR} to the folder \
                  of its programs."
             )
