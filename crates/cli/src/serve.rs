@@ -11,13 +11,11 @@ use context_server::{Authentication, HostName, HttpConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{AuthMode, ServeArgs};
+use crate::args::{AuthMode, DEFAULT_LISTEN, ServeArgs};
 use crate::config::Settings;
 use crate::failure::CommandFailure;
 use crate::key::list_keys;
 use crate::store::{OpenedService, open_service};
-
-const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 
 pub(crate) async fn run_serve(settings: &Settings, args: &ServeArgs) -> Result<ExitCode, CommandFailure> {
     let auth = args.auth.or(settings.auth).unwrap_or(AuthMode::None);

@@ -8,6 +8,7 @@ use context_domain::clock::Timestamp;
 use context_domain::limits::IDEMPOTENCY_WINDOW_MICROS;
 use context_domain::tree::Level;
 
+use super::defaults::DEFAULT_TENANT;
 use super::import::ImportArgs;
 use crate::document::Syntax;
 
@@ -65,7 +66,7 @@ pub(crate) enum ContextCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {
     /// The tenant
-    #[arg(long, default_value = "default", value_name = "TENANT")]
+    #[arg(long, default_value = DEFAULT_TENANT, value_name = "TENANT")]
     pub(crate) tenant: String,
     /// The project's key
     #[arg(long, value_name = "KEY")]
@@ -170,7 +171,7 @@ pub(crate) struct DeleteArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct FilterArgs {
     /// The tenant
-    #[arg(long, default_value = "default", value_name = "TENANT")]
+    #[arg(long, default_value = DEFAULT_TENANT, value_name = "TENANT")]
     pub(crate) tenant: String,
     /// The type of the context
     #[arg(long = "type", value_name = "TYPE")]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 use context_domain::tree::NodeKey;
 
+use super::defaults::DEFAULT_TENANT;
+
 #[derive(Debug, clap::Args)]
 #[command(
     group(ArgGroup::new("source").required(true).args(["folder", "from_repo"])),
@@ -20,7 +22,7 @@ pub(crate) struct ImportArgs {
     pub(crate) from_repo: Option<PathBuf>,
 
     /// The tenant
-    #[arg(long, default_value = "default", value_name = "TENANT")]
+    #[arg(long, default_value = DEFAULT_TENANT, value_name = "TENANT")]
     pub(crate) tenant: String,
     /// The project that receives the repository's instructions
     #[arg(long, value_name = "KEY", conflicts_with = "folder")]

@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod context;
+mod defaults;
 mod import;
 mod key;
 
@@ -17,6 +18,7 @@ pub(crate) use bootstrap::BootstrapArgs;
 pub(crate) use context::{
     AddressArgs, ConditionArgs, ContextCommand, DeleteArgs, DocumentArgs, FilterArgs, PatchArgs, PutArgs,
 };
+pub(crate) use defaults::{DEFAULT_LISTEN, DEFAULT_TENANT};
 pub(crate) use import::ImportArgs;
 pub(crate) use key::{KeyCommand, KeyScope};
 
@@ -149,8 +151,7 @@ pub(crate) enum AuthMode {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR")]
+    #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", help = listen_help())]
     pub(crate) listen: Option<String>,
 
     /// A host name, in addition to localhost, that clients may use in the Host header; may be repeated
@@ -192,6 +193,10 @@ pub(crate) enum TenantCommand {
         #[arg(long, required = true)]
         yes: bool,
     },
+}
+
+fn listen_help() -> String {
+    format!("The address to listen on [default: {DEFAULT_LISTEN}]")
 }
 
 fn max_connections_help() -> String {

@@ -8,13 +8,10 @@ use std::process::ExitCode;
 
 use context_domain::id::TenantId;
 
-use crate::args::BootstrapArgs;
+use crate::args::{BootstrapArgs, DEFAULT_TENANT};
 use crate::config::{Settings, parse_tenants};
 use crate::failure::CommandFailure;
 use crate::output::Output;
-
-/// The tenant that is bootstrapped if neither arguments nor settings name one.
-const DEFAULT_TENANT: &str = "default";
 
 pub(crate) async fn run_bootstrap(
     settings: &Settings,
