@@ -1,9 +1,9 @@
-# What one types: `make local-run` and `make test`; `make contract` asks for more tools. The rest is a part of these.
+# The main targets are `make local-run` and `make test`; `make contract` needs more tools. The others are parts of these.
 
 SHELL := /bin/bash
 CARGO ?= cargo
-# Where `make local-run` keeps its data, unless DATABASE_URL or one of DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD says
-# otherwise.
+# The folder of the data of `make local-run`, unless DATABASE_URL or one of DB_HOST, DB_PORT, DB_NAME, DB_USER and
+# DB_PASSWORD is set.
 DATA ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/context-service
@@ -16,7 +16,7 @@ help:  ## this list
 build:  ## the binary, optimised
 	$(CARGO) build --release --locked --package context-cli
 
-local-run: build  ## build, check the store and make what is missing (the tenant `default`), serve on 127.0.0.1:8000
+local-run: build  ## build, check the store, create what is missing (the tenant `default`), serve on 127.0.0.1:8000
 	@echo
 	@echo "Try next, in another terminal:"
 	@echo "  curl -s http://127.0.0.1:8000/v1/tenants/default/tree"
@@ -29,9 +29,9 @@ local-run: build  ## build, check the store and make what is missing (the tenant
 		$(BIN) bootstrap --health-check || $(BIN) bootstrap || exit; \
 		exec $(BIN) serve --listen "$${LISTEN_ADDR:-127.0.0.1:8000}"
 
-test: tools check-format lint docs unit  ## everything that must hold
+test: tools check-format lint docs unit  ## everything that must pass
 
-# Installs what is missing where the system's package manager can: curl, a PostgreSQL server, PgBouncer.
+# Installs what is missing, with the system's package manager: curl, a PostgreSQL server, PgBouncer.
 tools:
 	@crates/testing/tools
 
@@ -47,7 +47,7 @@ docs:
 unit:
 	$(CARGO) test --workspace --locked
 
-# Each size can be said: `make soak POOLER_REQUESTS=1000000`.
+# Each size can be set: `make soak POOLER_REQUESTS=1000000`.
 soak: export POOLER_REQUESTS ?= 100000
 soak: export KILL_ROUNDS ?= 50
 soak: export MEMORY_TENANTS ?= 1000
@@ -60,18 +60,18 @@ soak: export CREDENTIAL_REQUESTS ?= 20000
 soak: tools  ## the long forms of the tests: poolers, kills, memory, many processes, random operations
 	$(CARGO) test --no-fail-fast --locked -p context-store -p context-server -- --nocapture
 
-test-pg14 test-pg18: test-pg%: tools  ## the tests of the stores and of the command line on PostgreSQL 14, 18; needs npm, for 18 Python too
+test-pg14 test-pg18: test-pg%: tools  ## the tests of stores and command line on PostgreSQL 14, 18; needs npm, Python for 18
 	crates/testing/with-postgresql $* $(TARGET)/postgresql-$* $(CARGO) test --no-fail-fast --locked \
 		-p context-testing -p context-store -p context-fleet -p context-cli
 
 # Sizes: BENCH_ROUNDS, BENCH_SECONDS, BENCH_TENANTS; one part alone: `make bench BENCH_ONLY="--only resolve"`.
-bench: tools  ## measure the service beside its peers; needs wrk, Python and its registry, and an idle machine
+bench: tools  ## measure the service and its peers; needs wrk, Python and its registry, and an idle machine
 	@command -v wrk > /dev/null || { echo "make bench needs wrk: install it (apt-get install wrk, brew install wrk)" >&2; exit 1; }
 	$(CARGO) build --release --locked --package context-cli --package bench-constant --package bench-floor
 	@[ -x $(TARGET)/bench-python/bin/python ] || python3 -m venv $(TARGET)/bench-python
 	@$(TARGET)/bench-python/bin/pip install --quiet "sqlalchemy==2.1.9" "psycopg[binary]==3.3.9"
 	$(TARGET)/bench-python/bin/python -B bench/run --binaries $(TARGET)/release $(BENCH_ONLY)
 
-contract:  ## lint the OpenAPI document and try a server out against it; needs Node, Python and their registries
+contract:  ## lint the OpenAPI document and test a server against it; needs Node, Python and their registries
 	$(CARGO) build --locked --package context-cli
 	contract/run $(TARGET)/debug/context-service $(TARGET)/contract

@@ -1,4 +1,4 @@
-"""What the measurements stand on: a PostgreSQL of their own, programs on ports of their own, processor time."""
+"""The environment of a measurement: a private PostgreSQL, programs on free ports, processor time."""
 
 import glob
 import json
@@ -14,7 +14,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def tool(name):
-    """The path of one of PostgreSQL's programs, the newest version's."""
+    """Return the path of one of PostgreSQL's programs, of the newest version."""
     found = shutil.which(name)
     folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
     for folder in reversed(folders):
@@ -32,22 +32,22 @@ def free_port():
 
 
 def cpu_micros(pids):
-    """Microseconds of processor time that the processes have used, and their children that have ended."""
+    """Return the processor time in microseconds of the processes and of their children that have ended."""
     ticks = 0
     for pid in pids:
         try:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except FileNotFoundError:
-            continue  # It has ended since it was listed, and its parent has its time.
+            continue  # It has ended since it was listed; its parent's figure includes it.
         ticks += sum(int(field) for field in fields[11:15])
     return ticks * 1_000_000 / TICKS
 
 
 class Postgres:
-    """A server with the settings that a new installation has (fsync is on), in a folder that goes with it.
+    """A server with the settings of a new installation (fsync is on), in a folder that is removed with it.
 
-    No database is dropped before the server ends: on ext4, making files is several times slower in the seconds after many
-    were deleted, and what is measured next would pay for that.
+    No database is dropped before the server ends: on ext4, creating files is several times slower just after many were
+    deleted, and the next measurement would include that.
     """
 
     def __init__(self, folder):
@@ -87,13 +87,13 @@ class Postgres:
         self.query("postgres", f'CREATE DATABASE "{database}"')
 
     def backends(self):
-        """The processes of the server."""
+        """Return the process ids of the server."""
         postmaster = (self.data / "postmaster.pid").read_text().split()[0]
         children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         return [postmaster, *children]
 
     def statements(self, work):
-        """What was executed with parameters while `work` ran: statement and parameters, as the server's log has it."""
+        """Return what was executed with parameters while `work` ran, as (statement, parameters) from the server's log."""
         self.query("postgres", "ALTER SYSTEM SET log_statement = 'all'")
         self.query("postgres", "SELECT pg_reload_conf()")
         time.sleep(1)
@@ -114,7 +114,7 @@ class Postgres:
 
 
 class Program:
-    """A program that serves on a port of its own until the block ends."""
+    """A program that listens on its port until the block ends."""
 
     def __init__(self, command, port, **environment):
         self.port = port
@@ -143,5 +143,5 @@ class Program:
         request = urllib.request.Request(
             self.url(path), data=data, method=method, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request) as answer:
-            return answer.read()
+        with urllib.request.urlopen(request) as response:
+            return response.read()

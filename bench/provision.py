@@ -1,4 +1,4 @@
-"""Making many tenants, beside psql sending the same DDL on as many connections, and beside SQLAlchemy."""
+"""Creates many tenants, compared with psql sending the same DDL on as many connections, and with SQLAlchemy."""
 
 import pathlib
 import subprocess
@@ -14,17 +14,17 @@ WORKERS = 8
 
 
 def measure(options, postgres, report):
-    row = f"make {options.tenants} tenants, tenants/s, fsync on"
+    row = f"create {options.tenants} tenants, tenants/s, fsync on"
     tenants = [f"t{n:05}" for n in range(options.tenants)]
     service = [str(options.binaries / "context-service"), "--store"]
     peers = [("context-service", by_service), ("psql", by_psql), ("SQLAlchemy", by_sqlalchemy)]
     for number in range(options.rounds):
-        # Each is the first, the second and the last in turn, because what one leaves to do is done beside the next.
+        # The peers take turns in being first, because background work that one leaves runs during the next.
         turn = number % len(peers)
         for name, work in peers[turn:] + peers[:turn]:
             database = f"provision_{name.lower().replace('-', '_')}_{number}"
             postgres.create(database)
-            # The control schema is there beforehand in all three; the tenants are what is measured.
+            # All three begin with a control schema: only the tenants are measured.
             subprocess.run(
                 [*service, postgres.url(database), "bootstrap", "--tenant-ids", "default"],
                 check=True, stdout=subprocess.DEVNULL,
@@ -35,7 +35,7 @@ def measure(options, postgres, report):
             used = cpu_micros(postgres.backends()) - used
             made = int(postgres.query(database, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tenant\\_t%'"))
             if made != len(tenants):
-                raise SystemExit(f"{name} made {made} of {len(tenants)} schemas")
+                raise SystemExit(f"{name} created {made} of {len(tenants)} schemas")
             report.add(
                 row, name, len(tenants) / seconds, seconds=seconds, postgres_cpu_ms=used / 1000 / len(tenants)
             )
@@ -54,7 +54,7 @@ def by_service(options, url, tenants):
 
 
 def by_psql(_, url, tenants):
-    """One transaction a tenant: what the service's functions do, as plain statements that are sent together."""
+    """Send what the service's functions do as plain statements, in one transaction and one message per tenant."""
     schema = (FLEET / "schema" / "tenant.sql").read_text()
     statements = [statement.strip() for statement in schema.split(";\n") if statement.strip()]
     revisions = len(list((FLEET / "migrations" / "tenant").glob("*.up.sql")))
@@ -65,7 +65,7 @@ def by_psql(_, url, tenants):
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         processes.append((process, script))
     began = time.monotonic()
-    # Each script is longer than a pipe holds: they are fed side by side.
+    # Each script is longer than a pipe's buffer, so the processes are fed in parallel.
     feeders = [threading.Thread(target=process.communicate, args=(script,)) for process, script in processes]
     [feeder.start() for feeder in feeders]
     [feeder.join() for feeder in feeders]
@@ -96,12 +96,12 @@ def ddl(tenant, tables, revisions):
         f"COMMENT ON SCHEMA {schema} IS 'context-service: tenant revision {revisions}'",
         "COMMIT",
     ]
-    # Behind a backslash a semicolon ends the statement, and psql goes on reading what to send with it.
+    # psql sends statements that end with a backslash and a semicolon together with those that follow.
     return "\\;\n".join(statements) + ";\n"
 
 
 def by_sqlalchemy(_, url, tenants):
-    """Its own clock: until it has loaded its modules, it makes nothing."""
+    """Return the time that the peer measured itself, without the loading of its modules."""
     peer = subprocess.run(
         [sys.executable, str(ROOT / "bench" / "peers" / "sqlalchemy_tenants.py"), url], check=True,
         input="\n".join(tenants), text=True, stdout=subprocess.PIPE,

@@ -1,17 +1,17 @@
-"""What was measured: every single figure, and the medians with their spread."""
+"""The report of a run: every single figure, and the medians with their spread."""
 
 import statistics
 
 
 class Report:
-    """Figures by row and peer; a row compares its first peer with the others."""
+    """Figures by row and peer; each row compares its first peer with the others."""
 
     def __init__(self, facts):
         self.facts = facts
         self.rows = {}
 
     def add(self, row, peer, figure, **more):
-        """One figure of one round, where more is better, with whatever else was seen in that round."""
+        """Add the figure of one round, higher is better, with what else was measured in that round."""
         self.rows.setdefault(row, {}).setdefault(peer, []).append({"figure": figure, **more})
 
     def raw(self):

@@ -1,4 +1,4 @@
-"""Strong resolves of four documents of 4 KB over HTTP, beside the floor, a constant, and pgbench."""
+"""Strong resolves of four documents of 4 KB over HTTP, compared with the floor, a constant, and pgbench."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from machine import Program, cpu_micros, free_port, tool
 
 TASKS = 64
 CONNECTIONS = 8
-OCTETS = 4096
+DOCUMENT_BYTES = 4096
 
 
 def measure(options, postgres, report):
@@ -25,8 +25,8 @@ def measure(options, postgres, report):
         seed(server)
         paths = [f"/v1/tenants/default/tree/web/main/t{n}?view=resolved" for n in range(TASKS)]
         body = server.send("GET", paths[0])
-        report.facts["octets of a resolved answer"] = len(body)
-        # What is sent once the documents are known: everybody after that sends the same.
+        report.facts["bytes of a resolved response"] = len(body)
+        # Once the server has the documents in memory, every resolve sends the same statement.
         [server.send("GET", path) for path in paths]
         statement, parameters = statement_of(postgres, server, paths)
         folder = postgres.data.parent
@@ -43,7 +43,7 @@ def measure(options, postgres, report):
                 "bench/constant": (constant, paths),
             }
             for clients in (8, 1):
-                row = f"strong resolve of 4 x 4 KB, {clients} clients, answers/s"
+                row = f"strong resolve of 4 x 4 KB, {clients} clients, responses/s"
                 for _ in range(options.rounds):
                     for name, (program, its_paths) in peers.items():
                         load(report, row, name, (program, its_paths, clients), options.seconds, postgres)
@@ -51,7 +51,7 @@ def measure(options, postgres, report):
 
 
 def seed(server):
-    """Four levels of about 4 KB; a task changes some of what it inherits."""
+    """Store four levels of about 4 KB; a task changes some of what it inherits."""
     shuffle = random.Random(7)
     put(server, "", document(shuffle, "global"))
     put(server, "/web", document(shuffle, "project"))
@@ -66,7 +66,7 @@ def put(server, path, context_data):
 
 def document(shuffle, name):
     own, shared = {}, {}
-    while len(json.dumps({"settings": shared, name: own})) < OCTETS:
+    while len(json.dumps({"settings": shared, name: own})) < DOCUMENT_BYTES:
         key = f"key_{shuffle.randrange(60):02}"
         shared[key] = {"value": shuffle.randrange(10**6), "note": name, "flags": [shuffle.random() < 0.5] * 3}
         own[f"entry_{len(own)}"] = "lorem ipsum dolor sit amet "[: shuffle.randrange(8, 27)]
@@ -74,7 +74,7 @@ def document(shuffle, name):
 
 
 def statement_of(postgres, server, paths):
-    """The statement that a resolve sends, and its parameters for each path, read from the server's log."""
+    """Return the statement that a resolve sends, and its parameters for each path, from the server's log."""
     executed = postgres.statements(lambda: [server.send("GET", path) for path in paths])
     if len({text for text, _ in executed}) != 1 or len(executed) != len(paths):
         raise SystemExit(f"{len(paths)} resolves executed {len(executed)} statements: one each was expected")
@@ -87,12 +87,12 @@ def parameters_of(detail):
 
 
 def elements(array):
-    """The texts in an array as PostgreSQL prints it."""
+    """Parse an array of texts as PostgreSQL prints it."""
     return next(csv.reader([array[1:-1]], escapechar="\\"), [])
 
 
 def array(texts):
-    """The reverse."""
+    """Format an array of texts as PostgreSQL reads it."""
     return ",".join(json.dumps(text) for text in texts).join("{}")
 
 
@@ -129,7 +129,7 @@ def micros(text):
 
 
 def pgbench(report, row, case, seconds, postgres):
-    """The statement alone, prepared, on as many connections as there are clients."""
+    """Run the statement alone, prepared, on as many connections as there are clients."""
     statement, parameters, clients = case
     script = postgres.data.parent / "statement.sql"
     one_line = " ".join(statement.split())

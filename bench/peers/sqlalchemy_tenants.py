@@ -1,7 +1,7 @@
-"""Makes a schema with the service's tables for each tenant named on standard input, by SQLAlchemy's create_all.
+"""Creates a schema with the service's tables for each tenant named on standard input, with SQLAlchemy's create_all.
 
-Prints the seconds that took. One connection, one commit a tenant, and what is there already is looked for first, as
-create_all does where nobody asks for something else.
+Prints how many seconds that took. It uses one connection, one commit per tenant, and create_all's default of looking
+for existing tables first.
 """
 
 import sys
@@ -14,7 +14,7 @@ from sqlalchemy.types import UserDefinedType
 
 
 class XID8(UserDefinedType):
-    """The type of transaction ids, which SQLAlchemy has not."""
+    """The type of transaction ids, which SQLAlchemy does not have."""
 
     cache_ok = True
 
@@ -121,7 +121,7 @@ sa.Index(
 @sa.event.listens_for(contexts, "after_create")
 @sa.event.listens_for(changes, "after_create")
 def keep_other_tenants_out(table, connection, **_):
-    """What a definition for all tenants cannot say: which tenant's rows these are."""
+    """Add the check of the tenant's id, which a definition for all tenants cannot contain."""
     schema = connection.get_execution_options()["schema_translate_map"][None]
     connection.execute(sa.DDL(
         f'ALTER TABLE "{schema}".{table.name} ADD CONSTRAINT {table.name}_tenant_id_check '

@@ -12,30 +12,30 @@ use context_store::StoreOptions;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
-use crate::failure::{Failure, WRONG};
-use crate::key;
+use crate::failure::{CommandFailure, WRONG};
+use crate::key::list_keys;
 use crate::output::{Output, table};
-use crate::store::{Opened, open};
+use crate::store::{OpenedService, open_service};
 
-pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run_doctor(settings: &Settings, output: &Output) -> Result<ExitCode, CommandFailure> {
     let options = settings.operating()?;
-    let Opened { service, clock } = open(&options).await?;
+    let OpenedService { service, clock } = open_service(&options).await?;
     let mut health = service.inspect().await;
-    let mut facts = facts(&options);
+    let mut facts = build_facts(&options);
     match service.facts().await {
-        Ok(of_the_store) => facts.extend(of_the_store),
+        Ok(store_facts) => facts.extend(store_facts),
         Err(error) => {
             health.checks.push(Check { name: "connection".to_owned(), problem: Some(error.to_string()) });
         }
     }
-    match keys(&service, clock.as_ref()).await {
+    match count_keys(&service, clock.as_ref()).await {
         Ok(keys) => facts.push(("API keys", keys)),
         Err(error) => {
             health.checks.push(Check { name: "API keys".to_owned(), problem: Some(error.to_string()) });
         }
     }
     let json = json!({
-        "facts": facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>(),
+        "facts": facts_json(&facts),
         "checks": health.checks.iter().map(check_json).collect::<Vec<_>>(),
         "healthy": health.is_healthy(),
     });
@@ -53,17 +53,22 @@ pub(crate) async fn run(settings: &Settings, output: &Output) -> Result<ExitCode
     Ok(if health.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
 }
 
-/// How many keys there are, and how many of them let somebody in.
-async fn keys(service: &Service, clock: &dyn Clock) -> Result<String, Error> {
-    let keys = key::all(service, None).await?;
+/// Says how many keys exist and how many of them work now.
+async fn count_keys(service: &Service, clock: &dyn Clock) -> Result<String, Error> {
+    let keys = list_keys(service, None).await?;
     let now = clock.now();
     Ok(match (keys.len(), keys.iter().filter(|key| key.works(now)).count()) {
-        (0, _) => "none: only `serve --auth none` lets anybody in".to_owned(),
-        (all, working) => format!("{all}, of which {working} work"),
+        (0, _) => "none: without one, only `serve --auth none` can be used".to_owned(),
+        (all, working) => format!("{all}, {working} of them work"),
     })
 }
 
-fn facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
+fn facts_json(facts: &[(&str, String)]) -> Value {
+    facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect()
+}
+
+/// What this build is and where it keeps its data.
+fn build_facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
     vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("merge law", MERGE_LAW_VERSION.to_string()),
@@ -75,10 +80,7 @@ fn facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
         ("request body", format!("at most {} bytes", limits::MAX_BODY_BYTES)),
         ("tags", format!("at most {} of {} characters", limits::MAX_TAGS, limits::MAX_TAG_CHARS)),
         ("page", format!("at most {} items", limits::MAX_PAGE_LIMIT)),
-        (
-            "idempotency keys",
-            format!("remembered for {} hours", limits::IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000),
-        ),
+        ("idempotency keys", format!("kept for {} hours", limits::IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000)),
     ]
 }
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::output::{cell, table};
 
-/// The explanation for people, of a resolved context that is `shown` as the API shows it: the leaves, then what was blocked, unset, or declared in vain, where there is any.
-pub(crate) fn tables(resolved: &Resolved, shown: &Value) -> String {
+/// Formats the explanation for people; `shown` is the resolved context as the API shows it. The leaves come
+/// first, then what was blocked, unset, or declared without effect, if anything was.
+pub(crate) fn explanation_tables(resolved: &Resolved, shown: &Value) -> String {
     let Some(explanation) = &resolved.explanation else { return String::new() };
-    let names = Names(&resolved.chain);
+    let names = ChainNames(&resolved.chain);
     let mut parts = vec![
         format!("{}, version by version: {}", resolved.resolution_path, versions(&resolved.chain)),
         leaves(explanation, shown, &names),
@@ -22,23 +23,23 @@ pub(crate) fn tables(resolved: &Resolved, shown: &Value) -> String {
     parts.join("\n")
 }
 
-/// The nodes of a chain, as people name them.
-struct Names<'a>(&'a [ChainLink]);
+/// Names the nodes of a chain for people.
+struct ChainNames<'a>(&'a [ChainLink]);
 
-impl Names<'_> {
-    fn of(&self, at: usize) -> String {
+impl ChainNames<'_> {
+    fn node(&self, at: usize) -> String {
         self.0.get(at).map_or_else(|| at.to_string(), node_name)
     }
 
-    /// The node, or the nodes that the elements of a merged array came from, global first.
-    fn of_origin(&self, origin: &Origin) -> String {
+    /// The node, or for a merged array the nodes that its elements came from, global first.
+    fn origin(&self, origin: &Origin) -> String {
         match origin {
-            Origin::Node(at) => self.of(*at),
+            Origin::Node(at) => self.node(*at),
             Origin::Elements(elements) => {
                 let mut nodes: Vec<_> = elements.iter().flatten().map(|source| source.at).collect();
                 nodes.sort_unstable();
                 nodes.dedup();
-                nodes.into_iter().map(|at| self.of(at)).collect::<Vec<_>>().join(" + ")
+                nodes.into_iter().map(|at| self.node(at)).collect::<Vec<_>>().join(" + ")
             }
         }
     }
@@ -60,14 +61,14 @@ fn versions(chain: &[ChainLink]) -> String {
     chain.iter().map(version).collect::<Vec<_>>().join(" ")
 }
 
-fn leaves(explanation: &Explanation, shown: &Value, names: &Names<'_>) -> String {
+fn leaves(explanation: &Explanation, shown: &Value, names: &ChainNames<'_>) -> String {
     let mut table = table(["pointer", "value", "from", "strategy", "shadowed"]);
     for (pointer, leaf) in &explanation.leaves {
         let value = shown.pointer(&format!("/resolved_context{pointer}")).map(cell).unwrap_or_default();
         table.add_row([
             pointer,
             &value,
-            &names.of_origin(&leaf.from),
+            &names.origin(&leaf.from),
             &strategy(&leaf.strategy),
             &shadowed(leaf, names),
         ]);
@@ -75,7 +76,7 @@ fn leaves(explanation: &Explanation, shown: &Value, names: &Names<'_>) -> String
     table.to_string()
 }
 
-/// A strategy as it is declared.
+/// Formats a strategy as it is declared.
 fn strategy(strategy: &Strategy) -> String {
     match json!(strategy) {
         Value::String(name) => name,
@@ -83,40 +84,40 @@ fn strategy(strategy: &Strategy) -> String {
     }
 }
 
-fn shadowed(leaf: &Leaf, names: &Names<'_>) -> String {
+fn shadowed(leaf: &Leaf, names: &ChainNames<'_>) -> String {
     let one = |shadowed: &Shadowed| {
         let place = shadowed.pointer.as_ref().map(|pointer| format!(" at {pointer}")).unwrap_or_default();
-        format!("{}{place}: {}", names.of_origin(&shadowed.from), cell(&shadowed.value))
+        format!("{}{place}: {}", names.origin(&shadowed.from), cell(&shadowed.value))
     };
     leaf.shadowed.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn blocked(blocked: &[Blocked], names: &Names<'_>) -> Option<String> {
+fn blocked(blocked: &[Blocked], names: &ChainNames<'_>) -> Option<String> {
     let mut table = table(["blocked", "value", "written by", "locked by"]);
     for entry in blocked {
         let value = entry.value.as_ref().map_or_else(|| "(unset)".to_owned(), cell);
-        table.add_row([&entry.pointer, &value, &names.of(entry.at), &names.of(entry.locked_by)]);
+        table.add_row([&entry.pointer, &value, &names.node(entry.at), &names.node(entry.locked_by)]);
     }
     (!blocked.is_empty()).then(|| table.to_string())
 }
 
-fn unset(explanation: &Explanation, names: &Names<'_>) -> Option<String> {
+fn unset(explanation: &Explanation, names: &ChainNames<'_>) -> Option<String> {
     let mut table = table(["unset", "value", "came from", "unset by"]);
     for entry in &explanation.unset {
         table.add_row([
             &entry.pointer,
             &cell(&entry.value),
-            &names.of_origin(&entry.from),
-            &names.of(entry.by),
+            &names.origin(&entry.from),
+            &names.node(entry.by),
         ]);
     }
     (!explanation.unset.is_empty()).then(|| table.to_string())
 }
 
-fn not_applicable(explanation: &Explanation, names: &Names<'_>) -> Option<String> {
+fn not_applicable(explanation: &Explanation, names: &ChainNames<'_>) -> Option<String> {
     let mut table = table(["strategy not applicable at", "strategy", "merging"]);
     for entry in &explanation.not_applicable {
-        table.add_row([&entry.pointer, &strategy(&entry.strategy), &names.of(entry.at)]);
+        table.add_row([&entry.pointer, &strategy(&entry.strategy), &names.node(entry.at)]);
     }
     (!explanation.not_applicable.is_empty()).then(|| table.to_string())
 }

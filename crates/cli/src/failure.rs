@@ -2,8 +2,8 @@
 
 use context_domain::error::Error;
 
-/// Why a command did not do what it was told.
-pub(crate) enum Failure {
+/// Why a command did not do what was asked.
+pub(crate) enum CommandFailure {
     /// The service refused or failed.
     Service(Error),
     /// The command line itself cannot go on.
@@ -15,23 +15,23 @@ pub(crate) enum Failure {
     },
 }
 
-/// Found something wrong.
+/// Exit code: something was found wrong, or refused.
 pub(crate) const WRONG: u8 = 1;
-/// Bad usage, as clap has it too.
+/// Exit code: bad usage, the same number as clap's.
 pub(crate) const USAGE: u8 = 2;
 
-impl Failure {
-    /// A failure of the surroundings: a file, the network.
+impl CommandFailure {
+    /// A failure of the environment: a file, the network.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), code: WRONG }
     }
 
-    /// What was typed breaks a rule.
+    /// Arguments or settings that break a rule.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), code: USAGE }
     }
 
-    /// The process's exit code: input that breaks a rule is bad usage.
+    /// Returns the process's exit code. Input that breaks a rule is bad usage.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Service(Error::Syntax { .. } | Error::Invalid(_) | Error::BadParameter { .. }) => USAGE,
@@ -41,7 +41,7 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandFailure {
     fn from(error: Error) -> Self {
         Self::Service(error)
     }

@@ -11,35 +11,35 @@ use context_domain::service::{KeyRequest, NewKey, Service};
 use serde_json::{Value, json};
 
 use crate::args::{KeyCommand, KeyScope};
-use crate::failure::Failure;
-use crate::operator;
+use crate::caller::operator;
+use crate::failure::CommandFailure;
 use crate::output::{Output, note, plain, table};
 
-pub(crate) async fn run(
+pub(crate) async fn run_key(
     service: &Service,
     command: KeyCommand,
     output: &Output,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     match command {
         KeyCommand::Create { name, scope, tenant, expires_at } => {
-            let access = access(scope, tenant)?;
+            let access = key_access(scope, tenant)?;
             let request = KeyRequest { name, access, expires_at };
-            print_new(output, &service.create_key(&operator(), request).await?)?;
+            print_new_key(output, &service.create_key(&operator(), request).await?)?;
         }
-        KeyCommand::List { tenant } => print(output, &all(service, tenant.as_ref()).await?)?,
+        KeyCommand::List { tenant } => print_keys(output, &list_keys(service, tenant.as_ref()).await?)?,
         KeyCommand::Revoke { id } => {
             service.revoke_key(&operator(), &id).await?;
             output.done(&json!({"revoked": id.as_str()}), || format!("revoked {id}"))?;
         }
         KeyCommand::Rotate { id, ends_at } => {
-            print_new(output, &service.rotate_key(&operator(), &id, ends_at).await?)?;
+            print_new_key(output, &service.rotate_key(&operator(), &id, ends_at).await?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every key, or every one of a tenant, whether it works or not.
-pub(crate) async fn all(service: &Service, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, Error> {
+/// Reads all pages of the list of keys, of one tenant or of all; keys that no longer work are included.
+pub(crate) async fn list_keys(service: &Service, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, Error> {
     let mut keys = Vec::new();
     let mut request = PageRequest::default();
     loop {
@@ -52,39 +52,40 @@ pub(crate) async fn all(service: &Service, tenant: Option<&TenantId>) -> Result<
     }
 }
 
-fn access(scope: KeyScope, tenant: Option<TenantId>) -> Result<Access, Failure> {
+fn key_access(scope: KeyScope, tenant: Option<TenantId>) -> Result<Access, CommandFailure> {
     match (scope.permission(), tenant) {
         (Some(permission), Some(tenant)) => Ok(Access::Tenant { tenant, permission }),
         (None, None) => Ok(Access::Operator),
         (None, Some(_)) => {
-            Err(Failure::usage("--scope operator is for the whole installation: leave --tenant out"))
+            Err(CommandFailure::usage("--scope operator covers the whole installation: leave --tenant out"))
         }
-        (Some(permission), None) => {
-            Err(Failure::usage(format!("--scope {permission} is for one tenant: name it with --tenant")))
-        }
+        (Some(permission), None) => Err(CommandFailure::usage(format!(
+            "--scope {permission} is for one tenant: name it with --tenant"
+        ))),
     }
 }
 
-/// The token alone on standard output, so that a script can take it; what the key is on standard error.
-fn print_new(output: &Output, new: &NewKey) -> Result<(), Failure> {
+/// Prints the token alone on standard output, so that a script can read it; the key's members on standard
+/// error.
+fn print_new_key(output: &Output, new: &NewKey) -> Result<(), CommandFailure> {
     let mut json = new.key.to_json();
     let token = new.token.reveal();
     if let Value::Object(members) = &mut json {
         members.insert("token".to_owned(), token.as_str().into());
     }
     if !output.is_json() {
-        note(&listing(std::slice::from_ref(&new.key)));
-        note("The token below is shown this once and kept nowhere.");
+        note(&key_table(std::slice::from_ref(&new.key)));
+        note("The token below is shown only now; it is stored nowhere.");
     }
     output.data(&json, || token)
 }
 
-fn print(output: &Output, keys: &[ApiKey]) -> Result<(), Failure> {
+fn print_keys(output: &Output, keys: &[ApiKey]) -> Result<(), CommandFailure> {
     let json = json!({"items": keys.iter().map(ApiKey::to_json).collect::<Vec<_>>()});
-    output.data(&json, || listing(keys))
+    output.data(&json, || key_table(keys))
 }
 
-fn listing(keys: &[ApiKey]) -> String {
+fn key_table(keys: &[ApiKey]) -> String {
     let columns =
         ["id", "name", "tenant_id", "scope", "created_at", "expires_at", "revoked_at", "last_used_at"];
     let mut table = table(columns);

@@ -2,6 +2,7 @@
 
 mod args;
 mod bootstrap;
+mod caller;
 mod completions;
 mod config;
 mod context;
@@ -19,15 +20,13 @@ mod tenant;
 use std::process::ExitCode;
 
 use clap::Parser;
-use context_domain::access::{Access, Caller, Principal};
-use context_domain::id::{IdSource, RandomIds};
 use context_domain::service::Service;
 
 use crate::args::{Args, Command, SettingsArgs};
 use crate::config::Settings;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::output::Output;
-use crate::store::open;
+use crate::store::open_service;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -35,47 +34,40 @@ fn main() -> ExitCode {
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(format!("no runtime could be started: {error}")))
-        .and_then(|runtime| runtime.block_on(run(args, &output)));
+        .map_err(|error| CommandFailure::new(format!("the runtime could not be started: {error}")))
+        .and_then(|runtime| runtime.block_on(run_command(args, &output)));
     match result {
         Ok(code) => code,
         Err(failure) => output.failure(&failure),
     }
 }
 
-async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
+async fn run_command(args: Args, output: &Output) -> Result<ExitCode, CommandFailure> {
     let given = &args.settings;
     match args.command {
-        Command::Serve(args) => serve::run(&settings(given, "info")?, &args).await,
-        Command::Bootstrap(args) => bootstrap::run(&settings(given, "warn")?, &args, output).await,
-        Command::Tenant(command) => tenant::run(&service(given).await?, command, output).await,
-        Command::Context(command) => context::run(&service(given).await?, command, output).await,
-        Command::Key(command) => key::run(&service(given).await?, command, output).await,
-        Command::Completions { shell } => completions::run(shell, output),
-        Command::Doctor => doctor::run(&settings(given, "warn")?, output).await,
+        Command::Serve(args) => serve::run_serve(&load_settings(given, "info")?, &args).await,
+        Command::Bootstrap(args) => {
+            bootstrap::run_bootstrap(&load_settings(given, "warn")?, &args, output).await
+        }
+        Command::Tenant(command) => tenant::run_tenant(&operated(given).await?, command, output).await,
+        Command::Context(command) => context::run_context(&operated(given).await?, command, output).await,
+        Command::Key(command) => key::run_key(&operated(given).await?, command, output).await,
+        Command::Completions { shell } => completions::print_completions(shell, output),
+        Command::Doctor => doctor::run_doctor(&load_settings(given, "warn")?, output).await,
     }
 }
 
-/// Reads the settings and starts the log: a server tells what it does, other commands only what is wrong.
-fn settings(args: &SettingsArgs, log: &str) -> Result<Settings, Failure> {
-    let settings = Settings::read(args)?;
-    telemetry::start(&settings, log)?;
+/// Loads the settings and starts the log. A server logs what it does, other commands only what is wrong.
+fn load_settings(args: &SettingsArgs, default_filter: &str) -> Result<Settings, CommandFailure> {
+    let settings = Settings::load(args)?;
+    telemetry::start_log(&settings, default_filter)?;
     for notice in &settings.notices {
         tracing::warn!("{notice}");
     }
     Ok(settings)
 }
 
-/// The service, as the operator has it.
-async fn service(args: &SettingsArgs) -> Result<Service, Failure> {
-    Ok(open(&settings(args, "warn")?.operating()?).await?.service)
-}
-
-/// The operator at the command line.
-fn operator() -> Caller {
-    Caller::in_installation(Principal { name: "cli".to_owned(), access: Access::Operator }, request_id())
-}
-
-fn request_id() -> String {
-    RandomIds.uuid().to_string()
+/// Opens the service for the operator, who may also create and drop tenants.
+async fn operated(args: &SettingsArgs) -> Result<Service, CommandFailure> {
+    Ok(open_service(&load_settings(args, "warn")?.operating()?).await?.service)
 }

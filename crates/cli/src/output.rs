@@ -7,51 +7,54 @@ use std::process::ExitCode;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use crate::args::Format;
-use crate::failure::Failure;
+use crate::args::OutputFormat;
+use crate::failure::CommandFailure;
 
 /// Where and how a command prints.
 pub(crate) struct Output {
-    format: Format,
+    format: OutputFormat,
 }
 
 impl Output {
-    pub(crate) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: OutputFormat) -> Self {
         Self { format }
     }
 
-    /// Prints a result: `json` as it is, or for people what `table` makes of it.
-    pub(crate) fn data(&self, json: &Value, table: impl FnOnce() -> String) -> Result<(), Failure> {
+    /// Prints a result: `json`, or for people the text that `table` returns.
+    pub(crate) fn data(&self, json: &Value, table: impl FnOnce() -> String) -> Result<(), CommandFailure> {
         let text = match self.format {
-            Format::Json => format!("{json:#}"),
-            Format::Table => table(),
+            OutputFormat::Json => format!("{json:#}"),
+            OutputFormat::Table => table(),
         };
         print(text.trim_end())
     }
 
-    /// Tells that a command without a result did its work: programs read `json`, people a line on standard error.
-    pub(crate) fn done(&self, json: &Value, line: impl FnOnce() -> String) -> Result<(), Failure> {
+    /// Reports the success of a command that has no result: as `json`, or for people as a line on standard
+    /// error.
+    pub(crate) fn done(&self, json: &Value, line: impl FnOnce() -> String) -> Result<(), CommandFailure> {
         match self.format {
-            Format::Json => print(&format!("{json:#}")),
-            Format::Table => {
+            OutputFormat::Json => print(&format!("{json:#}")),
+            OutputFormat::Table => {
                 note(&line());
                 Ok(())
             }
         }
     }
 
-    /// Whether programs read what is printed.
+    /// Whether results are printed as JSON.
     pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
+        self.format == OutputFormat::Json
     }
 
-    /// Prints what went wrong, and answers the exit code.
-    pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
+    /// Prints a failure on standard error, and returns the exit code.
+    pub(crate) fn failure(&self, failure: &CommandFailure) -> ExitCode {
         let text = match (failure, self.format) {
-            (Failure::Service(error), Format::Json) => format!("{:#}", error.to_json()),
-            (Failure::Other { message, .. }, Format::Json) => format!("{:#}", json!({"detail": message})),
-            (Failure::Other { message, .. }, Format::Table) => format!("error: {message}"),
-            (Failure::Service(error), Format::Table) => {
+            (CommandFailure::Service(error), OutputFormat::Json) => format!("{:#}", error.to_json()),
+            (CommandFailure::Other { message, .. }, OutputFormat::Json) => {
+                format!("{:#}", json!({"detail": message}))
+            }
+            (CommandFailure::Other { message, .. }, OutputFormat::Table) => format!("error: {message}"),
+            (CommandFailure::Service(error), OutputFormat::Table) => {
                 let mut lines = vec![format!("error: {error}")];
                 if error.faults().len() > 1 {
                     lines.extend(
@@ -59,7 +62,7 @@ impl Output {
                     );
                 }
                 if let Some(current) = error.current() {
-                    lines.push(format!("  it is \"{}\" now", current.etag()));
+                    lines.push(format!("  the current version is \"{}\"", current.etag()));
                 }
                 let mut causes = Vec::new();
                 let mut next = error.source();
@@ -78,25 +81,25 @@ impl Output {
     }
 }
 
-/// Prints a text and ends its line on standard output.
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints a text and a line end on standard output.
+fn print(text: &str) -> Result<(), CommandFailure> {
     let mut stdout = io::stdout().lock();
     let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     match printed {
-        // Whoever closed the pipe has read what they wanted: `… | head`.
+        // The reader of the pipe has read all that it wanted: `… | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(format!("standard output: {error}"))),
+        Err(error) => Err(CommandFailure::new(format!("standard output: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
 /// Prints a line for people on standard error.
 pub(crate) fn note(text: &str) {
-    // There is nobody left to tell when standard error is closed.
+    // A closed standard error cannot be reported anywhere.
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
-/// A table in the style of all tables here.
+/// Creates a table in the style that all commands share.
 pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
@@ -104,18 +107,18 @@ pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// `value` on one line, cut to what a table's cell can hold.
+/// Formats `value` as one line, cut to the width of a table's cell.
 pub(crate) fn cell(value: &Value) -> String {
-    const MOST_CHARS: usize = 48;
+    const MAX_CHARS: usize = 48;
     let text = value.to_string();
-    if text.chars().count() <= MOST_CHARS {
+    if text.chars().count() <= MAX_CHARS {
         return text;
     }
-    let start: String = text.chars().take(MOST_CHARS - 1).collect();
+    let start: String = text.chars().take(MAX_CHARS - 1).collect();
     format!("{start}…")
 }
 
-/// A value as people write it: text without quotes, nothing where there is none.
+/// Formats a value for people: text without quotes, null as the empty text.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

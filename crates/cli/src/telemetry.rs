@@ -10,31 +10,31 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::LogFormat;
 use crate::config::Settings;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
-/// The driver of PostgreSQL, by where its lines come from.
+/// The log target of PostgreSQL's driver.
 const DRIVER: &str = "tokio_postgres";
 
-/// Starts the log, which tells what `default` says unless the settings say otherwise.
-pub(crate) fn start(settings: &Settings, default: &str) -> Result<(), Failure> {
-    let directives = settings.log.as_deref().unwrap_or(default);
+/// Starts the log with the filter of the settings, else with `default_filter`.
+pub(crate) fn start_log(settings: &Settings, default_filter: &str) -> Result<(), CommandFailure> {
+    let directives = settings.log.as_deref().unwrap_or(default_filter);
     let filter = EnvFilter::try_new(directives)
-        .map_err(|error| Failure::usage(format!("--log {directives}: {error}")))?;
+        .map_err(|error| CommandFailure::usage(format!("--log {directives}: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let started = match settings.log_format {
-        LogFormat::Text => log.with_ansi(colours()).finish().with(filter_fn(is_told)).try_init(),
-        LogFormat::Json => log.json().finish().with(filter_fn(is_told)).try_init(),
+        LogFormat::Text => log.with_ansi(colours()).finish().with(filter_fn(may_be_logged)).try_init(),
+        LogFormat::Json => log.json().finish().with(filter_fn(may_be_logged)).try_init(),
     };
-    started.map_err(|error| Failure::new(format!("the log could not be started: {error}")))
+    started.map_err(|error| CommandFailure::new(format!("the log could not be started: {error}")))
 }
 
-/// Whether a line may be told, where the settings ask for it. The driver's may not, however closely it is asked after: it tells
-/// what statements carry, documents and all.
-fn is_told(line: &Metadata<'_>) -> bool {
+/// Whether a line may be logged if the filter asks for it. The driver's lines below `warn` may never be: they
+/// quote statements and their parameters, documents included.
+fn may_be_logged(line: &Metadata<'_>) -> bool {
     !line.target().starts_with(DRIVER) || *line.level() <= Level::WARN
 }
 
-/// Colours are for people at a terminal who did not ask for none (<https://no-color.org>).
+/// Whether to use colours: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 #[expect(clippy::disallowed_methods, reason = "the command line is what reads the environment")]
 fn colours() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -2,31 +2,30 @@
 
 use std::process::ExitCode;
 
-use context_domain::id::TenantId;
 use context_domain::page::PageRequest;
 use context_domain::service::Service;
 use context_domain::tenant::Tenant;
 use serde_json::{Value, json};
 
 use crate::args::TenantCommand;
-use crate::failure::Failure;
-use crate::operator;
+use crate::caller::{operator, tenant_id};
+use crate::failure::CommandFailure;
 use crate::output::{Output, table};
 
-pub(crate) async fn run(
+pub(crate) async fn run_tenant(
     service: &Service,
     command: TenantCommand,
     output: &Output,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     match command {
         TenantCommand::Create { id } => {
             let tenant = service.create_tenant(&operator(), &tenant_id(&id)?).await?;
-            print(output, &[tenant])?;
+            print_tenants(output, &[tenant])?;
         }
-        TenantCommand::List => print(output, &all(service).await?)?,
+        TenantCommand::List => print_tenants(output, &list_tenants(service).await?)?,
         TenantCommand::Show { id } => {
             let tenant = service.get_tenant(&operator(), &tenant_id(&id)?).await?;
-            print(output, &[tenant])?;
+            print_tenants(output, &[tenant])?;
         }
         TenantCommand::Drop { id, yes: _ } => {
             service.drop_tenant(&operator(), &tenant_id(&id)?).await?;
@@ -36,12 +35,8 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a tenant's id from the command line.
-pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Failure> {
-    text.parse().map_err(|rule: String| Failure::usage(rule))
-}
-
-async fn all(service: &Service) -> Result<Vec<Tenant>, Failure> {
+/// Reads all pages of the list of tenants.
+async fn list_tenants(service: &Service) -> Result<Vec<Tenant>, CommandFailure> {
     let mut tenants = Vec::new();
     let mut request = PageRequest::default();
     loop {
@@ -54,7 +49,7 @@ async fn all(service: &Service) -> Result<Vec<Tenant>, Failure> {
     }
 }
 
-fn print(output: &Output, tenants: &[Tenant]) -> Result<(), Failure> {
+fn print_tenants(output: &Output, tenants: &[Tenant]) -> Result<(), CommandFailure> {
     let json = json!({"items": tenants.iter().map(|tenant| json!(tenant)).collect::<Vec<Value>>()});
     output.data(&json, || {
         let mut table = table(["tenant", "created_at", "generation"]);

@@ -1,4 +1,4 @@
-//! A folder and the one program in it, both gone when this process ends, however it ends.
+//! A folder and a program that runs in it; both are removed when this process ends, even if it is killed.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::user::User;
 
-/// Waits until the pipe from this process ends, which the kernel sees to also after a SIGKILL, then stops the program whose
-/// number stands in `pid` and removes the folder.
+/// The watchdog's script: waits for the end of the pipe from this process, which the kernel closes even after
+/// a SIGKILL, then stops the program whose number is in the file `pid`, and removes the folder.
 const WATCH: &str = r#"
 cat > /dev/null
 if [ -s "$0/pid" ]; then
@@ -24,12 +24,12 @@ fi
 rm -rf "$0" || { sleep 1; rm -rf "$0"; }
 "#;
 
-/// Writes its own number before it becomes the program, so that there is no moment at which the watchdog does not know it. A
-/// program that does not handle the signal that ends it would leave its memory behind.
+/// Writes its process number before it becomes the program, so that the watchdog always knows it. Core dumps
+/// are turned off for programs that do not handle the signal that ends them.
 const RUN: &str = r#"ulimit -c 0; echo $$ > "$0/pid" && exec "$@""#;
 
-/// How often, and with which pauses, processes are looked at that were killed: some twenty seconds.
-const DYING: u32 = 1_000;
+/// How often, and at which interval, killed processes are checked: for about twenty seconds.
+const POLLS_AFTER_KILL: u32 = 1_000;
 const POLL: Duration = Duration::from_millis(20);
 
 /// The folder, the program in it, and the watchdog over both.
@@ -43,11 +43,14 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A new folder that belongs to `user`, and its watchdog.
+    /// Creates a folder that belongs to `user`, and starts its watchdog.
     pub(crate) fn new(user: User) -> Self {
-        // Short, because the path of a socket has at most 107 bytes.
-        let folder =
-            tempfile::Builder::new().prefix("ctx-").tempdir().expect("a temporary folder can be made").keep();
+        // The prefix is short because the path of a socket has at most 107 bytes.
+        let folder = tempfile::Builder::new()
+            .prefix("ctx-")
+            .tempdir()
+            .expect("a temporary folder can be created")
+            .keep();
         user.own(&folder);
         let mut watchdog = user
             .command(Path::new("/bin/sh"), Path::new("/"))
@@ -71,15 +74,15 @@ impl Guard {
         self.user
     }
 
-    /// What the program has printed so far.
+    /// Returns what the program has printed so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Starts the program; what it prints goes into the file `log`.
-    pub(crate) fn run(&mut self, program: &Path, arguments: &[String]) {
+    /// Starts the program; its output is written to the file `log`.
+    pub(crate) fn start_program(&mut self, program: &Path, arguments: &[String]) {
         let log =
-            fs::File::create(self.folder.join("log")).expect("a file can be made in the server's folder");
+            fs::File::create(self.folder.join("log")).expect("a file can be created in the server's folder");
         let errors = log.try_clone().expect("a file can be opened twice");
         let child = self
             .user
@@ -97,7 +100,7 @@ impl Guard {
         self.program = Some(child);
     }
 
-    /// The number of the program that runs.
+    /// Returns the process number of the program.
     pub(crate) fn pid(&self) -> u32 {
         self.program.as_ref().expect("the program was started").id()
     }
@@ -108,30 +111,30 @@ impl Guard {
         program.try_wait().expect("the program can be waited for").is_some()
     }
 
-    /// Tells the program to end, and waits until it has.
+    /// Sends a signal to the program, and waits until it has ended.
     pub(crate) fn end(&mut self, signal: &str) {
         let Some(mut program) = self.program.take() else { return };
         send(signal, &[program.id()]);
         self.await_end(&mut program);
     }
 
-    /// Kills the program with what it started, and waits until all of them have ended.
+    /// Kills the program with its child processes, and waits until all have ended.
     pub(crate) fn kill(&mut self) {
         let Some(mut program) = self.program.take() else { return };
         let pid = program.id();
-        // A stopped program starts no more children between the look and the kill.
+        // A stopped program cannot start more children before it is killed.
         send("-STOP", &[pid]);
         let children = children_of(pid);
         send("-KILL", &children);
         send("-KILL", &[pid]);
         self.await_end(&mut program);
-        for _ in 0..DYING {
+        for _ in 0..POLLS_AFTER_KILL {
             if children.iter().all(|child| has_ended(*child)) {
                 return;
             }
             thread::sleep(POLL);
         }
-        panic!("of {children:?} some do not end after SIGKILL");
+        panic!("some of the processes {children:?} do not end after SIGKILL");
     }
 
     fn await_end(&self, program: &mut Child) {
@@ -144,7 +147,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.end("-QUIT");
         drop(self.pipe.take());
-        // The folder is gone when this returns; a watchdog that cannot be waited for still removes it.
+        // The watchdog has removed the folder when this returns; if waiting fails, it still removes it.
         self.watchdog.wait().ok();
     }
 }
@@ -157,7 +160,7 @@ fn remove_file(path: &Path) {
     }
 }
 
-/// One that is gone already is no error.
+/// Sends a signal to processes; one that has ended already is not an error.
 fn send(signal: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     let sent =
@@ -165,7 +168,8 @@ fn send(signal: &str, pids: &[u32]) {
     sent.expect("sh runs");
 }
 
-/// Nobody else's child can be waited for; one that has ended and was not waited for by its parent counts as ended.
+/// Whether a process has ended. It may not be a child of this one, so it cannot be waited for; a zombie has
+/// ended.
 fn has_ended(pid: u32) -> bool {
     if Path::new("/proc/self/status").exists() {
         let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
@@ -191,7 +195,7 @@ fn parent_of(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
-/// For systems without `/proc`.
+/// Lists the children of a process on systems without `/proc`.
 fn listed_children_of(parent: u32) -> Vec<u32> {
     let output = Command::new("ps").args(["-A", "-o", "ppid=,pid="]).output().expect("ps runs");
     String::from_utf8_lossy(&output.stdout)

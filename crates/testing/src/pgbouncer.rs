@@ -7,22 +7,22 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::Server;
 use crate::binaries;
-use crate::databases::{OWNER, PASSWORD, PASSWORD_USER, SERVER, SUPERUSER};
 use crate::guard::Guard;
 use crate::ports::free_port;
+use crate::roles::{OWNER, PASSWORD, PASSWORD_USER, SERVER, SUPERUSER, url_of};
+use crate::server::Server;
 use crate::user::User;
 
-/// How often the start is tried on another port, because someone else took the one that was free.
+/// How often a start is tried on another port, if another process took the free one first.
 const STARTS: u32 = 5;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// Some twenty seconds.
+/// About twenty seconds.
 const POLLS: u32 = 1_000;
 
-/// When a client gives its server connection back.
+/// When a client returns its server connection to the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMode {
     /// When it disconnects.
@@ -31,12 +31,13 @@ pub enum PoolMode {
     Transaction,
 }
 
-/// Starts a PgBouncer in front of every database of a server; each pair of database and role gets `pool_size` connections.
+/// Starts a PgBouncer in front of all databases of a server; each pair of database and role has `pool_size`
+/// connections.
 pub async fn pgbouncer(server: &Server, mode: PoolMode, pool_size: u32) -> PgBouncer {
     PgBouncer::builder(mode, pool_size).database("*", server, None).start().await
 }
 
-/// What a PgBouncer is made with.
+/// The configuration of a PgBouncer to start.
 #[derive(Debug)]
 pub struct PgBouncerBuilder {
     mode: PoolMode,
@@ -45,18 +46,20 @@ pub struct PgBouncerBuilder {
     settings: String,
 }
 
-/// From 1.21 on it can follow prepared statements, and newer ones do if nobody says otherwise. The tests want the ones that do
-/// not.
-const FOLLOWS_STATEMENTS: (u32, u32) = (1, 21);
+/// Since this version PgBouncer can track prepared statements, and later ones do by default. The tests turn
+/// that off, because the product must work with those that do not.
+const TRACKS_STATEMENTS: (u32, u32) = (1, 21);
 
 impl PgBouncerBuilder {
-    /// Shows a database of a server under the name `shown`: `*` for all that are not named, and `None` for the same name.
+    /// Offers a database of a server under the name `shown`, where `*` is every name not listed. `None` as
+    /// the real name means the same name.
     #[must_use]
     pub fn database(mut self, shown: &str, server: &Server, real: Option<&str>) -> Self {
         let port = server.port();
-        write!(self.databases, "{shown} = host=127.0.0.1 port={port}").expect("a text takes more text");
+        write!(self.databases, "{shown} = host=127.0.0.1 port={port}")
+            .expect("text can be appended to a string");
         if let Some(real) = real {
-            write!(self.databases, " dbname={real}").expect("a text takes more text");
+            write!(self.databases, " dbname={real}").expect("text can be appended to a string");
         }
         self.databases.push('\n');
         self
@@ -79,8 +82,8 @@ impl PgBouncerBuilder {
 
     fn start_blocking(self) -> PgBouncer {
         let program = binaries::program("pgbouncer").expect(
-            "the tests need PgBouncer, and it is not on the PATH: install it (`make tools`, `apt-get install pgbouncer`, `brew \
-             install pgbouncer`)",
+            "the tests need PgBouncer, but it is not on the PATH: install it (`make tools`, `apt-get install \
+             pgbouncer`, `brew install pgbouncer`)",
         );
         let mut guard = Guard::new(User::unprivileged());
         let users = format!(
@@ -88,14 +91,14 @@ impl PgBouncerBuilder {
         );
         fs::write(guard.folder().join("users"), users)
             .expect("a file can be written into PgBouncer's folder");
-        let follow_none =
-            if version(&program) < FOLLOWS_STATEMENTS { "" } else { "max_prepared_statements = 0\n" };
+        let untracked =
+            if version(&program) < TRACKS_STATEMENTS { "" } else { "max_prepared_statements = 0\n" };
         for _ in 0..STARTS {
             let port = free_port();
             let configuration = guard.folder().join("configuration");
-            fs::write(&configuration, self.configuration(&guard, port) + follow_none)
+            fs::write(&configuration, self.configuration(&guard, port) + untracked)
                 .expect("a file can be written into PgBouncer's folder");
-            guard.run(&program, &[configuration.display().to_string()]);
+            guard.start_program(&program, &[configuration.display().to_string()]);
             if listens(&mut guard, port) {
                 return PgBouncer { port, guard };
             }
@@ -104,14 +107,16 @@ impl PgBouncerBuilder {
         panic!("PgBouncer found no free port in {STARTS} starts:\n{}", guard.log());
     }
 
-    /// A role that is not in the file is looked up in the server. Nothing is set that would hide what a client does wrong.
+    /// Builds the configuration. Roles that are not in the file are looked up in the server, and no setting
+    /// hides the mistakes of a client.
     fn configuration(&self, guard: &Guard, port: u16) -> String {
         let mode = match self.mode {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
         };
         format!(
-            "[databases]\n{}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir = {folder}\n\
+            "[databases]\n{}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir = {folder}\n\
              auth_type = trust\nauth_file = {folder}/users\nauth_user = {SUPERUSER}\npool_mode = {mode}\n\
              default_pool_size = {}\nmax_client_conn = 1000\n{}",
             self.databases,
@@ -130,51 +135,51 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// A PgBouncer in front of several servers.
+    /// Configures a PgBouncer in front of several servers.
     pub fn builder(mode: PoolMode, pool_size: u32) -> PgBouncerBuilder {
         PgBouncerBuilder { mode, pool_size, databases: String::new(), settings: String::new() }
     }
 
-    /// The port that it listens on, on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The number of its process.
+    /// Returns its process number.
     pub fn pid(&self) -> u32 {
         self.guard.pid()
     }
 
-    /// The folder with its Unix socket.
+    /// Returns the folder with its Unix socket.
     pub fn socket_folder(&self) -> PathBuf {
         self.guard.folder().to_owned()
     }
 
-    /// The address of a database for its owner.
+    /// Returns the URL of a database for its owner.
     pub fn url(&self, database: &str) -> String {
         self.url_as(OWNER, database)
     }
 
-    /// The address of a database for a role.
+    /// Returns the URL of a database for a role.
     pub fn url_as(&self, role: &str, database: &str) -> String {
-        format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
+        url_of(self.port, role, database)
     }
 
-    /// What it has logged.
+    /// Returns what it has logged.
     pub fn log(&self) -> String {
         self.guard.log()
     }
 }
 
-/// It has nothing to put in order, and where the tests were started in the background of a script it does not hear the signal
-/// by which a server is ended.
+/// Kills it, since it has no data to save, and ignores SIGQUIT if the tests were started in the background of
+/// a script.
 impl Drop for PgBouncer {
     fn drop(&mut self) {
         self.guard.kill();
     }
 }
 
-/// `PgBouncer 1.18.0` is the first line that it prints.
+/// Reads the version from the first line that `--version` prints, such as `PgBouncer 1.18.0`.
 fn version(program: &Path) -> (u32, u32) {
     let output = Command::new(program).arg("--version").output().expect("PgBouncer runs");
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -187,7 +192,7 @@ fn version(program: &Path) -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Whether it listens now; not if the port is taken.
+/// Waits until it listens, and returns whether it does: not if the port is taken.
 fn listens(guard: &mut Guard, port: u16) -> bool {
     let (yes, no) = (format!("listening on 127.0.0.1:{port}"), "cannot listen on");
     for _ in 0..POLLS {

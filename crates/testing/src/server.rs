@@ -8,44 +8,44 @@ use std::thread;
 use std::time::Duration;
 
 use crate::binaries;
-use crate::databases::{PASSWORD_USER, SUPERUSER};
 use crate::guard::Guard;
 use crate::ports::free_port;
+use crate::roles::{PASSWORD_USER, SUPERUSER, create_roles};
 use crate::user::User;
 
-/// How often the start is tried on another port, because someone else took the one that was free.
+/// How often a start is tried on another port, if another process took the free one first.
 const STARTS: u32 = 5;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// Some two minutes: a busy machine recovers a crashed server slowly.
+/// About two minutes: on a busy machine a crashed server recovers slowly.
 const POLLS: u32 = 6_000;
 
-/// Lines of the configuration that every server has.
+/// Lines in the configuration of every server.
 const CONFIGURATION: &str = "
 listen_addresses = '127.0.0.1'
 max_connections = 300
 dynamic_shared_memory_type = mmap
 ";
 
-/// For servers whose data nobody misses.
+/// Lines in the configuration of servers whose data may be lost.
 const NOT_DURABLE: &str = "
 fsync = off
 full_page_writes = off
 synchronous_commit = off
 ";
 
-/// What a server is made with.
+/// The configuration of a server to start.
 #[derive(Debug, Default)]
-pub struct Builder {
+pub struct ServerBuilder {
     durable: bool,
     configuration: String,
     access: String,
     files: Vec<(String, Vec<u8>)>,
 }
 
-impl Builder {
-    /// Keeps what was committed also when the machine stops: `fsync` and all that belongs to it.
+impl ServerBuilder {
+    /// Makes commits durable: `fsync`, `full_page_writes` and `synchronous_commit` stay on.
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
@@ -60,7 +60,7 @@ impl Builder {
         self
     }
 
-    /// Adds a line to `pg_hba.conf`, before those that trust everyone on the loopback.
+    /// Adds a line to `pg_hba.conf`, before the lines that trust all connections from the loopback.
     #[must_use]
     pub fn access(mut self, line: &str) -> Self {
         self.access.push_str(line);
@@ -68,7 +68,7 @@ impl Builder {
         self
     }
 
-    /// Puts a file into the data folder, readable by the server only. A setting finds it by its bare name:
+    /// Adds a file to the data folder, readable by the server only. Settings name it without a path:
     /// `ssl_key_file = 'server.key'`.
     #[must_use]
     pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
@@ -76,22 +76,22 @@ impl Builder {
         self
     }
 
-    /// Makes the server and waits until it answers.
+    /// Starts the server and waits until it is ready.
     pub async fn start(self) -> Server {
         tokio::task::spawn_blocking(|| self.start_blocking())
             .await
             .expect("PostgreSQL for the tests starts: see the panic above")
     }
 
-    /// Makes the server and waits until it answers, on this thread.
+    /// Starts the server and waits, on this thread, until it is ready.
     pub fn start_blocking(self) -> Server {
         let folder = binaries::postgres_folder();
         let guard = Guard::new(User::unprivileged());
         let data = guard.folder().join("data");
-        make_cluster(&folder, &guard, &data);
+        create_cluster(&folder, &guard, &data);
         self.configure(&guard, &data);
         let server = Server::started(guard, data);
-        server.make_roles();
+        create_roles(server.port());
         server
     }
 
@@ -106,8 +106,8 @@ impl Builder {
         let given = fs::read_to_string(&configuration).expect("initdb wrote postgresql.conf");
         fs::write(&configuration, given + &added).expect("postgresql.conf can be written");
         let access = format!(
-            "{}host all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n\
-             host replication {SUPERUSER} 127.0.0.1/32 trust\n",
+            "{}host all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nlocal all all trust\n\
+             host all all 127.0.0.1/32 trust\nhost replication {SUPERUSER} 127.0.0.1/32 trust\n",
             self.access
         );
         fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf can be written");
@@ -115,7 +115,7 @@ impl Builder {
             let path = data.join(name);
             fs::write(&path, content).expect("a file can be written into the data folder");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
-                .expect("a file can be made private");
+                .expect("the permissions of a file can be set");
             guard.user().own(&path);
         }
     }
@@ -131,42 +131,44 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of one's own, for tests that kill or configure it. The others share [`crate::postgres`].
-    pub fn builder() -> Builder {
-        Builder::default()
+    /// Configures a server for one test, which may kill it. Other tests share the one of
+    /// `context_testing::postgres`.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
     }
 
-    /// The port that it listens on, on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The number of its first process, the parent of all others.
+    /// Returns the process number of the postmaster, the parent of all its processes.
     pub fn pid(&self) -> u32 {
         self.guard().pid()
     }
 
-    /// The folder with its Unix socket.
+    /// Returns the folder with its Unix socket.
     pub fn socket_folder(&self) -> PathBuf {
         self.guard().folder().to_owned()
     }
 
-    /// What it has logged since its last start.
+    /// Returns what it has logged since its last start.
     pub fn log(&self) -> String {
         self.guard().log()
     }
 
-    /// Kills it with all its processes by SIGKILL, as a failing machine would.
+    /// Kills all its processes with SIGKILL, as a failing machine would.
     pub fn kill(&self) {
         self.guard().kill();
     }
 
-    /// Stops it in order, and waits for that.
+    /// Shuts it down, and waits until it has ended.
     pub fn stop(&self) {
         self.guard().end("-INT");
     }
 
-    /// Starts it again on the same port after [`Server::kill`] or [`Server::stop`], and waits until it answers.
+    /// Starts it again on the same port after [`Server::kill`] or [`Server::stop`], and waits until it is
+    /// ready.
     pub fn restart(&self) {
         for _ in 0..STARTS {
             if self.start_once(self.port) {
@@ -177,7 +179,7 @@ impl Server {
         panic!("PostgreSQL does not start again on port {}:\n{}", self.port, self.log());
     }
 
-    /// A server over a data folder that is there, started on a free port.
+    /// Starts a server over an existing data folder, on a free port.
     pub(crate) fn started(guard: Guard, data: PathBuf) -> Self {
         let program = binaries::postgres_folder().join("postgres");
         Self { program, data, port: 0, guard: Mutex::new(guard) }.start_on_a_free_port()
@@ -193,11 +195,11 @@ impl Server {
         panic!("PostgreSQL found no free port in {STARTS} starts:\n{}", self.log());
     }
 
-    /// Whether it answers now; not if the port is taken.
+    /// Starts the server and returns whether it became ready: not if the port is taken.
     fn start_once(&self, port: u16) -> bool {
         let mut guard = self.guard();
         let data = self.data.display().to_string();
-        guard.run(&self.program, &["-D".to_owned(), data, "-p".to_owned(), port.to_string()]);
+        guard.start_program(&self.program, &["-D".to_owned(), data, "-p".to_owned(), port.to_string()]);
         for _ in 0..POLLS {
             if is_ready(&self.data, guard.pid()) {
                 return true;
@@ -205,7 +207,7 @@ impl Server {
             if guard.has_ended() {
                 guard.kill();
                 let log = guard.log();
-                // The port is taken, or a process of the server that was killed is still dying.
+                // The port is taken, or a process of the killed server has not ended yet.
                 let may_pass = ["Address already in use", "pre-existing shared memory block"];
                 assert!(
                     may_pass.iter().any(|reason| log.contains(reason)),
@@ -223,9 +225,9 @@ impl Server {
     }
 }
 
-/// Texts are ordered by a language and not by bytes, where the server can, as they are for most users of PostgreSQL: what
-/// needs the order of bytes must say so.
-fn make_cluster(folder: &Path, guard: &Guard, data: &Path) {
+/// Creates the data folder with a linguistic collation if the server supports ICU, as most installations have
+/// one: code that needs the order of bytes must ask for it.
+fn create_cluster(folder: &Path, guard: &Guard, data: &Path) {
     let initdb = |provider: &[&str]| {
         let mut command = guard.user().command(&folder.join("initdb"), guard.folder());
         command.arg("--pgdata").arg(data).args([
@@ -243,7 +245,7 @@ fn make_cluster(folder: &Path, guard: &Guard, data: &Path) {
     if with_language.status.success() {
         return;
     }
-    // Before 15, and where it was built without ICU.
+    // PostgreSQL before 15, or built without ICU.
     let plain = initdb(&[]);
     assert!(
         plain.status.success(),
@@ -253,7 +255,8 @@ fn make_cluster(folder: &Path, guard: &Guard, data: &Path) {
     );
 }
 
-/// The eighth line of `postmaster.pid` tells how far the server is; the first, which server wrote it.
+/// Whether the server is ready, as the eighth line of `postmaster.pid` says; the first line is the process
+/// number of the server that wrote it.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else { return false };
     let mut lines = text.lines();

@@ -1,26 +1,26 @@
-//! A hot standby: a copy of a private server that follows it, answers reads, and can take its place.
+//! A hot standby of a private server.
 
 use std::fs;
 use std::path::Path;
 
-use crate::Server;
 use crate::binaries;
-use crate::databases::SUPERUSER;
 use crate::guard::Guard;
+use crate::roles::SUPERUSER;
+use crate::server::Server;
 use crate::user::User;
 
 impl Server {
-    /// A copy of this server that follows it under `name`, as `synchronous_standby_names` has it. `SELECT pg_promote()` makes
-    /// it a server of its own right.
+    /// Starts a hot standby of this server, which `synchronous_standby_names` can list as `name`. `SELECT
+    /// pg_promote()` promotes it.
     pub async fn standby(&self, name: &str) -> Self {
         let primary = format!("host=127.0.0.1 port={} user={SUPERUSER} application_name={name}", self.port());
-        tokio::task::spawn_blocking(move || follow(&primary))
+        tokio::task::spawn_blocking(move || start_standby(&primary))
             .await
             .expect("a standby for the tests starts: see the panic above")
     }
 }
 
-fn follow(primary: &str) -> Server {
+fn start_standby(primary: &str) -> Server {
     let guard = Guard::new(User::unprivileged());
     let data = guard.folder().join("data");
     let program = binaries::client("pg_basebackup");
@@ -32,8 +32,9 @@ fn follow(primary: &str) -> Server {
     Server::started(guard, data)
 }
 
-/// The copied configuration is that of the server that was copied; the last line counts. What `--write-recovery-conf` writes is
-/// not understood by a server that is older than the program.
+/// Adds the standby's settings to the configuration copied from the primary, in which the last line of a name
+/// counts. `--write-recovery-conf` is not used, because an older server does not understand what a newer
+/// program writes.
 fn configure(guard: &Guard, data: &Path, primary: &str) {
     let configuration = data.join("postgresql.conf");
     let copied = fs::read_to_string(&configuration).expect("pg_basebackup copied postgresql.conf");

@@ -1,19 +1,19 @@
-//! The user that servers run as: PostgreSQL refuses to run as root.
+//! The user that servers run as, since PostgreSQL refuses to run as root.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Tried in this order where the tests run as root.
+/// The users that are tried, in this order, if the tests run as root.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
-/// Whom a server runs as.
+/// The user that a server runs as.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum User {
-    /// Whoever runs the tests.
+    /// The user that runs the tests.
     Same,
-    /// Somebody without rights, because root runs the tests.
+    /// An unprivileged user, because root runs the tests.
     Other {
         /// The user's number.
         uid: u32,
@@ -23,7 +23,7 @@ pub(crate) enum User {
 }
 
 impl User {
-    /// Whoever runs the tests, but never root.
+    /// Returns the user that runs the tests, or an unprivileged one if that is root.
     pub(crate) fn unprivileged() -> Self {
         if id(&["-u"]) != Some(0) {
             return Self::Same;
@@ -31,10 +31,13 @@ impl User {
         UNPRIVILEGED
             .iter()
             .find_map(|name| Some(Self::Other { uid: id(&["-u", name])?, gid: id(&["-g", name])? }))
-            .expect("the tests run as root, PostgreSQL refuses that, and there is neither a user `postgres` nor `nobody`")
+            .expect(
+                "root runs the tests, and neither the user `postgres` nor `nobody` exists to run PostgreSQL",
+            )
     }
 
-    /// A command that this user runs in `folder`, without what the environment tells the clients of another server.
+    /// Prepares a command that this user runs in `folder`, without the variables that direct clients to
+    /// another server.
     pub(crate) fn command(self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(folder);

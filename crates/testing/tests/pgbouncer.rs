@@ -1,4 +1,4 @@
-//! PgBouncer in front of private servers: it pools as it is told, and its danger is there.
+//! PgBouncer in front of private servers: both modes pool as configured.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use std::process::{Command, Stdio};
@@ -46,7 +46,7 @@ async fn sessions_of_two_clients_have_two_backends() {
 }
 
 #[tokio::test]
-async fn every_role_comes_through() {
+async fn every_role_can_connect() {
     let server = context_testing::postgres().await;
     let name = server.create_database("pooled").await;
     server.execute(SUPERUSER, "CREATE ROLE made_later LOGIN").await;
@@ -58,7 +58,7 @@ async fn every_role_comes_through() {
 }
 
 #[tokio::test]
-async fn one_pgbouncer_stands_before_two_servers() {
+async fn one_pgbouncer_serves_two_servers() {
     let here = context_testing::postgres().await;
     let there = Server::builder().start().await;
     let (near, far) = (here.create_database("near").await, there.create_database("far").await);
@@ -72,7 +72,7 @@ async fn one_pgbouncer_stands_before_two_servers() {
 }
 
 #[tokio::test]
-async fn a_dropped_pgbouncer_is_gone_with_its_folder() {
+async fn a_dropped_pgbouncer_ends_and_its_folder_is_removed() {
     let server = context_testing::postgres().await;
     let pooler = pgbouncer(server, PoolMode::Session, 1).await;
     let (folder, url) = (pooler.socket_folder(), pooler.url(SUPERUSER));
@@ -83,9 +83,9 @@ async fn a_dropped_pgbouncer_is_gone_with_its_folder() {
 }
 
 #[test]
-fn it_ends_where_the_tests_ignore_sigquit() {
-    // As they do in the background of a script.
-    let again = r#"trap "" QUIT; exec "$0" --exact a_dropped_pgbouncer_is_gone_with_its_folder"#;
+fn it_ends_even_if_the_tests_ignore_sigquit() {
+    // Shells make background processes of a script ignore it.
+    let again = r#"trap "" QUIT; exec "$0" --exact a_dropped_pgbouncer_ends_and_its_folder_is_removed"#;
     let mut tests = Command::new("/bin/sh");
     tests.args(["-c", again]).arg(std::env::current_exe().unwrap()).stdout(Stdio::null());
     let mut tests = tests.spawn().unwrap();
@@ -97,5 +97,5 @@ fn it_ends_where_the_tests_ignore_sigquit() {
         thread::sleep(Duration::from_millis(50));
     }
     tests.kill().unwrap();
-    panic!("it does not end");
+    panic!("the tests do not end");
 }

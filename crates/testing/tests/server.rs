@@ -1,4 +1,4 @@
-//! The private server: its databases and roles, its end, and that nothing of it stays.
+//! The private server: its databases and roles, its end, and that nothing of it is left.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use std::fs;
@@ -11,11 +11,12 @@ use context_testing::{OWNER, PASSWORD, PASSWORD_USER, PoolMode, SERVER, SUPERUSE
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-/// In its presence this program is the one that gets killed: it writes there the numbers and folders of its programs, and waits.
+/// If this variable names a file, this process is the one to be killed: it writes the process numbers and
+/// folders of its programs to the file, and waits.
 const VICTIM: &str = "CONTEXT_TESTING_VICTIM";
 
 #[tokio::test]
-async fn each_database_is_a_new_one_of_the_owner() {
+async fn each_database_is_new_and_belongs_to_the_owner() {
     let server = context_testing::postgres().await;
     let first = server.create_database("shop").await;
     let second = server.create_database("shop").await;
@@ -30,7 +31,7 @@ async fn each_database_is_a_new_one_of_the_owner() {
 }
 
 #[tokio::test]
-async fn a_serving_role_may_connect_and_make_nothing() {
+async fn the_serving_role_may_connect_and_create_nothing() {
     let server = context_testing::postgres().await;
     let name = server.create_database("served").await;
     let client = server.connect(SERVER, &name).await;
@@ -41,7 +42,7 @@ async fn a_serving_role_may_connect_and_make_nothing() {
 }
 
 #[tokio::test]
-async fn a_clone_has_what_its_template_had_and_goes_its_own_way() {
+async fn a_clone_has_the_rows_of_its_template_and_is_independent() {
     let server = context_testing::postgres().await;
     let template = server.create_database("template").await;
     server.connect(OWNER, &template).await.batch_execute("CREATE TABLE t AS SELECT 1 AS n").await.unwrap();
@@ -66,7 +67,7 @@ async fn one_role_needs_its_password() {
 }
 
 #[tokio::test]
-async fn a_builder_adds_settings_access_and_files() {
+async fn a_server_can_have_settings_access_rules_and_files() {
     let server = Server::builder()
         .durable()
         .setting("include = 'more.conf'")
@@ -84,7 +85,7 @@ async fn a_builder_adds_settings_access_and_files() {
 }
 
 #[tokio::test]
-async fn a_killed_server_comes_back_with_what_was_committed() {
+async fn a_killed_server_restarts_with_what_was_committed() {
     let server = Server::builder().durable().start().await;
     let name = server.create_database("kept").await;
     let client = server.connect(OWNER, &name).await;
@@ -101,7 +102,7 @@ async fn a_killed_server_comes_back_with_what_was_committed() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_is_gone_with_its_folder() {
+async fn a_dropped_server_ends_and_its_folder_is_removed() {
     let server = Server::builder().start().await;
     let (folder, url) = (server.socket_folder(), server.url_as(SUPERUSER, SUPERUSER));
     drop(server);
@@ -110,10 +111,10 @@ async fn a_dropped_server_is_gone_with_its_folder() {
 }
 
 #[test]
-fn nothing_stays_when_the_process_is_killed() {
+fn nothing_is_left_after_the_process_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let note = folder.path().join("note");
-    let mut victim = again("victim").env(VICTIM, &note).spawn().unwrap();
+    let mut victim = run_again("victim").env(VICTIM, &note).spawn().unwrap();
     await_that(|| {
         assert!(victim.try_wait().unwrap().is_none(), "the victim ended early");
         note.exists()
@@ -126,10 +127,7 @@ fn nothing_stays_when_the_process_is_killed() {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test above starts this one with a word in the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the test above starts this one with a variable")]
 async fn victim() {
     let Some(note) = std::env::var_os(VICTIM).map(PathBuf::from) else { return };
     let server = context_testing::postgres().await;
@@ -144,7 +142,7 @@ async fn victim() {
 
 #[test]
 fn without_a_server_the_message_says_what_to_install() {
-    let output = again("each_database_is_a_new_one_of_the_owner")
+    let output = run_again("each_database_is_new_and_belongs_to_the_owner")
         .env("POSTGRES_BIN_DIR", "/")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -155,8 +153,8 @@ fn without_a_server_the_message_says_what_to_install() {
     assert!(printed.contains("POSTGRES_BIN_DIR is /, which has no initdb and postgres"), "{printed}");
 }
 
-/// This program once more, with one test in it.
-fn again(test: &str) -> Command {
+/// Prepares a second process of this program that runs one test.
+fn run_again(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test]).stdout(Stdio::null());
     command

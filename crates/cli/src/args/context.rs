@@ -1,12 +1,14 @@
-//! The command line of `context`, as it is typed.
+//! The arguments of `context`.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
 use context_domain::clock::Timestamp;
+use context_domain::limits::IDEMPOTENCY_WINDOW_MICROS;
 use context_domain::tree::Level;
 
+use super::defaults::DEFAULT_TENANT;
 use super::import::ImportArgs;
 use crate::document::Syntax;
 
@@ -23,14 +25,15 @@ pub(crate) enum ContextCommand {
     Get(AddressArgs),
     /// Change some members of a context
     #[command(after_help = "Examples:\n  \
-        context-service context patch --project web --data '{\"context_data\": {\"language\": null}, \"tags\": [\"x\"]}'\n  \
+        context-service context patch --project web \
+        --data '{\"context_data\": {\"language\": null}, \"tags\": [\"x\"]}'\n  \
         context-service context patch --project web change.yaml --if-match 'ctx_…@3'\n  \
         context-service context patch --project web --json-patch --data \
         '[{\"op\": \"test\", \"path\": \"/context_data/n\", \"value\": 1}, \
         {\"op\": \"replace\", \"path\": \"/context_data/n\", \"value\": 2}]'\n\n\
-        The patch is of the object of all writable members: context_data, context_type, title, description, tags, \
-        user_id, expires_at and inheritance. In a merge patch (RFC 7396) null removes. Without --if-match it is \
-        computed anew when another write comes between.")]
+        The patch applies to the object of all writable members: context_data, context_type, title, \
+        description, tags, user_id, expires_at and inheritance. In a merge patch (RFC 7396) null removes a \
+        member. Without --if-match the patch is computed again if another write came first.")]
     Patch(Box<PatchArgs>),
     /// Remove a context
     #[command(after_help = "Examples:\n  \
@@ -42,7 +45,7 @@ pub(crate) enum ContextCommand {
         after_help = "Example:\n  context-service context resolve --project web --branch main --task 42"
     )]
     Resolve(AddressArgs),
-    /// Tell where every value of a resolved context came from, what it shadowed, and what was blocked
+    /// Show where every value of a resolved context came from, what it shadowed, and what was blocked
     #[command(
         after_help = "Example:\n  context-service context explain --project web --branch main --task 42"
     )]
@@ -52,18 +55,18 @@ pub(crate) enum ContextCommand {
         context-service context list --level task --tag urgent\n  \
         context-service context list --filter '{\"owner\": {\"team\": \"web\"}}' --output json")]
     List(FilterArgs),
-    /// List the contexts that have all these words in title, description or the strings of their document
+    /// List the contexts that have all given words in title, description or the strings of their document
     #[command(after_help = "Example:\n  context-service context search login timeout --level task")]
     Search(SearchArgs),
-    /// Load a folder of documents, or what a repository tells agents
+    /// Load a folder of documents, or a repository's instructions for agents
     Import(ImportArgs),
 }
 
-/// Which context: the global node where no key is given.
+/// The address of a context: the global node if neither key nor id is given.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {
     /// The tenant
-    #[arg(long, default_value = "default", value_name = "TENANT")]
+    #[arg(long, default_value = DEFAULT_TENANT, value_name = "TENANT")]
     pub(crate) tenant: String,
     /// The project's key
     #[arg(long, value_name = "KEY")]
@@ -74,12 +77,12 @@ pub(crate) struct AddressArgs {
     /// The task's key
     #[arg(long, value_name = "KEY", requires = "branch")]
     pub(crate) task: Option<String>,
-    /// The context's id, in the tree or not
+    /// The context's id, whether the context is in the tree or not
     #[arg(long, value_name = "ID", conflicts_with_all = ["project", "branch", "task"])]
     pub(crate) id: Option<String>,
 }
 
-/// What is to be written, and in which syntax it is.
+/// The document to write, and its syntax.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("document").required(true).args(["file", "data"])))]
 pub(crate) struct DocumentArgs {
@@ -89,19 +92,18 @@ pub(crate) struct DocumentArgs {
     /// The text itself
     #[arg(long, value_name = "TEXT")]
     pub(crate) data: Option<String>,
-    /// The syntax [default: as the file's name ends; JSON for --data and standard input]
+    /// The syntax [default: that of the file's extension; JSON for --data and standard input]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Syntax>,
 }
 
-/// On what condition, and how often.
+/// Condition and idempotency key of a write.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConditionArgs {
-    /// Write over this version only, as the ETag says; * for whatever is there
+    /// Write only if this is the current version (an ETag); * for any version
     #[arg(long, value_name = "ETAG")]
     pub(crate) if_match: Option<String>,
-    /// A name for this very write: repeated within 24 hours it is done once
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", help = idempotency_help())]
     pub(crate) idempotency_key: Option<String>,
 }
 
@@ -112,7 +114,7 @@ pub(crate) struct PutArgs {
     #[command(flatten)]
     pub(crate) document: DocumentArgs,
 
-    /// The kind of document [default: the node's level]
+    /// The type of the context [default: the node's level]
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) context_type: Option<String>,
     /// A short name
@@ -127,7 +129,7 @@ pub(crate) struct PutArgs {
     /// The owner
     #[arg(long, value_name = "USER")]
     pub(crate) user_id: Option<String>,
-    /// When the context ceases to be found, in RFC 3339
+    /// The time from which the context is no longer found, in RFC 3339
     #[arg(long, value_name = "TIME")]
     pub(crate) expires_at: Option<String>,
     /// How the document merges: {"inherit", "unset", "strategies", "locked"}
@@ -136,7 +138,7 @@ pub(crate) struct PutArgs {
 
     #[command(flatten)]
     pub(crate) condition: ConditionArgs,
-    /// Refuse where the parents do not exist, instead of making them
+    /// Fail if the parents do not exist, instead of creating them
     #[arg(long)]
     pub(crate) no_create_parents: bool,
 }
@@ -165,16 +167,16 @@ pub(crate) struct DeleteArgs {
     pub(crate) condition: ConditionArgs,
 }
 
-/// What a list is narrowed to: every part that is given must hold.
+/// The filters of a list: a context must match all that are given.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FilterArgs {
     /// The tenant
-    #[arg(long, default_value = "default", value_name = "TENANT")]
+    #[arg(long, default_value = DEFAULT_TENANT, value_name = "TENANT")]
     pub(crate) tenant: String,
-    /// The kind of document
+    /// The type of the context
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) context_type: Option<String>,
-    /// A tag that the context has; repeat it for several, all of which it must have
+    /// A tag that the context must have; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
     /// The owner
@@ -192,19 +194,24 @@ pub(crate) struct FilterArgs {
     /// Last written at this time or later
     #[arg(long, value_name = "TIME")]
     pub(crate) updated_after: Option<Timestamp>,
-    /// What the document contains, as JSON: an object whose members it has, at any depth
+    /// A JSON object that the document must contain: its members, at any depth
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,
-    /// Contexts at the most
+    /// Print at most this many contexts
     #[arg(long, value_name = "N", default_value = "1000")]
     pub(crate) limit: std::num::NonZeroUsize,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SearchArgs {
-    /// The words, whatever their case, all of which the context must have
+    /// Words that the context must have, in any case
     #[arg(required = true, value_name = "WORD")]
     pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+fn idempotency_help() -> String {
+    let hours = IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000;
+    format!("A key for this write: a repetition with the same key within {hours} hours is done once")
 }

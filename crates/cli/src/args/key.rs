@@ -1,4 +1,4 @@
-//! The command line of `key`, as it is typed.
+//! The arguments of `key`.
 
 use clap::{Subcommand, ValueEnum};
 use context_domain::access::Permission;
@@ -7,23 +7,23 @@ use context_domain::id::{KeyId, TenantId};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Create a key and print its token, this once
+    /// Create a key and print its token, which is shown only once
     #[command(after_help = "Examples:\n  \
         context-service key create --tenant my-tenant --scope write --name ci\n  \
         context-service key create --scope operator --name ops --expires-at 2030-01-31T12:00:00Z\n\n\
-        The token alone goes to standard output, so that TOKEN=$(context-service key create …) works. It is kept \
-        nowhere: whoever loses it rotates the key.")]
+        Only the token is printed on standard output, so that TOKEN=$(context-service key create …) works. \
+        It is stored nowhere: if it is lost, rotate the key.")]
     Create {
-        /// What people are to call the key
+        /// A name for people
         #[arg(long)]
         name: String,
-        /// What the key lets its bearer do; each of read, write and admin includes those before it
+        /// What the key permits; each of read, write and admin includes those before it
         #[arg(long, value_enum)]
         scope: KeyScope,
-        /// The tenant whose contexts the key is for; an operator's key is for all
-        #[arg(long, value_name = "TENANT", required_if_eq_any = [("scope", "read"), ("scope", "write"), ("scope", "admin")])]
+        /// The tenant that the key is for; an operator's key is for all
+        #[arg(long, value_name = "TENANT", required_if_eq_any = TENANT_SCOPES)]
         tenant: Option<TenantId>,
-        /// When the key ceases to work, in RFC 3339 [default: never]
+        /// The time from which the key no longer works, in RFC 3339 [default: never]
         #[arg(long, value_name = "TIME")]
         expires_at: Option<Timestamp>,
     },
@@ -40,18 +40,20 @@ pub(crate) enum KeyCommand {
         /// The key's id
         id: KeyId,
     },
-    /// Create a key like another one, print its token, and end the other one
-    #[command(
-        after_help = "Example:\n  context-service key rotate 0190f5d0c0ffee00a000000000000001 --ends-at 2030-01-31T12:00:00Z"
-    )]
+    /// Replace a key: create one with the same rights, print its token, and end the old one
+    #[command(after_help = "Example:\n  context-service key rotate 0190f5d0c0ffee00a000000000000001 \
+        --ends-at 2030-01-31T12:00:00Z")]
     Rotate {
         /// The id of the key to replace
         id: KeyId,
-        /// Until when the replaced key still works, in RFC 3339 [default: it ends now]
+        /// The time until which the replaced key still works, in RFC 3339 [default: now]
         #[arg(long, value_name = "TIME")]
         ends_at: Option<Timestamp>,
     },
 }
+
+/// The scopes that need a tenant, as conditions of an argument.
+const TENANT_SCOPES: [(&str, &str); 3] = [("scope", "read"), ("scope", "write"), ("scope", "admin")];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeyScope {
@@ -61,12 +63,12 @@ pub(crate) enum KeyScope {
     Write,
     /// Everything in the tenant
     Admin,
-    /// Everything, tenants and keys included
+    /// Everything in every tenant, and the management of tenants and keys
     Operator,
 }
 
 impl KeyScope {
-    /// What the scope permits in a tenant; none where it is no tenant's.
+    /// Returns what the scope permits in a tenant; `None` if it is not limited to one.
     pub(crate) fn permission(self) -> Option<Permission> {
         match self {
             Self::Read => Some(Permission::Read),

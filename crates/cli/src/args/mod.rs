@@ -1,8 +1,9 @@
-//! The command line, as it is typed.
+//! The command line's arguments.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 mod bootstrap;
 mod context;
+mod defaults;
 mod import;
 mod key;
 
@@ -10,11 +11,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use context_domain::id::TENANT_ID_RULE;
+use context_store::DEFAULT_MAX_CONNECTIONS;
 
 pub(crate) use bootstrap::BootstrapArgs;
 pub(crate) use context::{
     AddressArgs, ConditionArgs, ContextCommand, DeleteArgs, DocumentArgs, FilterArgs, PatchArgs, PutArgs,
 };
+pub(crate) use defaults::{DEFAULT_LISTEN, DEFAULT_TENANT};
 pub(crate) use import::ImportArgs;
 pub(crate) use key::{KeyCommand, KeyScope};
 
@@ -25,35 +29,35 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    pub(crate) output: Format,
+    /// The format of results
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
 
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What the configuration file may say too.
+/// Settings that the configuration file may have too.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SettingsArgs {
-    /// Where everything is kept: sqlite:DIR or postgres://USER@HOST/DATABASE; DB_HOST, DB_PORT, DB_NAME, DB_USER and
+    /// The store: sqlite:DIR or postgres://USER@HOST/DATABASE; DB_HOST, DB_PORT, DB_NAME, DB_USER and
     /// DB_PASSWORD name PostgreSQL in parts [default: sqlite: and the user's data directory]
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) store: Option<String>,
 
-    /// PostgreSQL as its owner, who makes and drops tenants; serving needs it for nothing else
+    /// The connection of PostgreSQL's owner, which creates and drops tenants; serving needs it for nothing
+    /// else
     #[arg(long, global = true, env = "DATABASE_ADMIN_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) admin_store: Option<String>,
 
-    /// Whether a pooler stands before PostgreSQL [env: DB_CONNECTION_MODE] [default: auto]
+    /// Whether PostgreSQL is reached through a pooler [env: DB_CONNECTION_MODE] [default: auto]
     #[arg(long, global = true, value_enum, value_name = "MODE")]
-    pub(crate) connection_mode: Option<Mode>,
+    pub(crate) connection_mode: Option<ConnectionModeArg>,
 
-    /// Connections to PostgreSQL at the most [default: 8]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", help = max_connections_help())]
     pub(crate) max_connections: Option<usize>,
 
-    /// A TOML file with settings, which flags and environment win over: store, admin_store, connection_mode,
+    /// A TOML file with settings, which flags and environment override: store, admin_store, connection_mode,
     /// max_connections, tenant_ids, listen, allowed_hosts, auth, log, log_format
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -62,24 +66,24 @@ pub(crate) struct SettingsArgs {
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
 
-    /// How the log is written
+    /// The format of the log
     #[arg(long, global = true, value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Mode {
-    /// Each connection is looked at
+pub(crate) enum ConnectionModeArg {
+    /// Each connection is tested
     Auto,
-    /// No pooler: statements are prepared
+    /// No pooler: statements are prepared by name
     Direct,
-    /// A pooler, such as PgBouncer: nothing is kept on a connection
+    /// A pooler, such as PgBouncer: no statement or setting outlives a transaction
     Pooled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     /// Tables for people
     Table,
     /// JSON for programs
@@ -91,7 +95,7 @@ pub(crate) enum Format {
 pub(crate) enum LogFormat {
     /// Lines for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -100,14 +104,16 @@ pub(crate) enum Command {
     /// Serve the HTTP API
     #[command(after_help = "Examples:\n  \
         context-service --store sqlite:data serve --listen 127.0.0.1:8000\n  \
-        context-service --store sqlite:data serve --listen 0.0.0.0:8000 --allowed-host ctx.example.org --auth keys")]
+        context-service --store sqlite:data serve --listen 0.0.0.0:8000 \
+        --allowed-host ctx.example.org --auth keys")]
     Serve(ServeArgs),
-    /// Make the installation: the control schema and every listed tenant, complete and at the current revision
+    /// Create or repair the installation: the control schema and every listed tenant, at the current revision
     #[command(after_help = "Examples:\n  \
         context-service bootstrap --tenant-ids default,demo,my-tenant\n  \
         context-service bootstrap --health-check || context-service bootstrap\n\n\
-        What is there stays. What is missing is made, and what cannot come back (a dropped table) is made anew, empty, and \
-        reported as lost. It connects with DATABASE_ADMIN_URL if that is set, else with DATABASE_URL.")]
+        What exists stays. What is missing is created; a dropped table, whose contents cannot be restored, \
+        is created again, empty, and reported as lost. The command connects with DATABASE_ADMIN_URL if that \
+        is set, else with DATABASE_URL.")]
     Bootstrap(BootstrapArgs),
     /// Create, list, show and drop tenants
     #[command(subcommand)]
@@ -133,11 +139,11 @@ pub(crate) enum Command {
     Doctor,
 }
 
-/// How callers of the server show who they are.
+/// How the server authenticates callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Auth {
-    /// Nobody is asked, and everybody may do everything
+pub(crate) enum AuthMode {
+    /// Not at all: every caller may do everything
     None,
     /// Each request carries an API key: Authorization: Bearer cs_…
     Keys,
@@ -145,19 +151,18 @@ pub(crate) enum Auth {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR")]
+    #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", help = listen_help())]
     pub(crate) listen: Option<String>,
 
-    /// A name, beside localhost, under which clients may reach the server; may be repeated
+    /// A host name, in addition to localhost, that clients may use in the Host header; may be repeated
     #[arg(long = "allowed-host", value_name = "HOST")]
     pub(crate) allowed_hosts: Vec<String>,
 
-    /// Who is let in [default: none, which asks nobody]
+    /// How callers are authenticated [default: none]
     #[arg(long, value_enum)]
-    pub(crate) auth: Option<Auth>,
+    pub(crate) auth: Option<AuthMode>,
 
-    /// Listen beyond loopback although nobody is asked who they are
+    /// Listen on other addresses than loopback although callers are not authenticated
     #[arg(long)]
     pub(crate) insecure_no_auth: bool,
 }
@@ -167,7 +172,7 @@ pub(crate) enum TenantCommand {
     /// Create a tenant
     #[command(after_help = "Example:\n  context-service tenant create my-tenant")]
     Create {
-        /// 1 to 48 of a-z, 0-9, '_' and '-', beginning with a letter or a digit
+        #[arg(help = format!("The tenant's id: {TENANT_ID_RULE}"))]
         id: String,
     },
     /// List all tenants
@@ -179,13 +184,21 @@ pub(crate) enum TenantCommand {
         /// The tenant's id
         id: String,
     },
-    /// Drop a tenant and everything in it, its keys too, for good
+    /// Drop a tenant with everything in it and its keys, irrevocably
     #[command(after_help = "Example:\n  context-service tenant drop my-tenant --yes")]
     Drop {
         /// The tenant's id
         id: String,
-        /// Yes, drop it
+        /// Confirm that the tenant is dropped
         #[arg(long, required = true)]
         yes: bool,
     },
+}
+
+fn listen_help() -> String {
+    format!("The address to listen on [default: {DEFAULT_LISTEN}]")
+}
+
+fn max_connections_help() -> String {
+    format!("Use at most this many connections to PostgreSQL [default: {DEFAULT_MAX_CONNECTIONS}]")
 }

@@ -1,39 +1,37 @@
-//! `bootstrap`: makes an installation, or repairs it, or tells what is wrong with it.
+//! `bootstrap`: creates an installation, repairs it, or checks it.
 
 mod embedded;
 mod postgres;
-mod work;
+mod summary;
 
 use std::process::ExitCode;
 
 use context_domain::id::TenantId;
 
-use crate::args::BootstrapArgs;
-use crate::config::{Settings, tenants};
-use crate::failure::Failure;
+use crate::args::{BootstrapArgs, DEFAULT_TENANT};
+use crate::config::{Settings, parse_tenants};
+use crate::failure::CommandFailure;
 use crate::output::Output;
 
-/// The tenant that there is where nobody names one.
-const DEFAULT_TENANT: &str = "default";
-
-pub(crate) async fn run(
+pub(crate) async fn run_bootstrap(
     settings: &Settings,
     args: &BootstrapArgs,
     output: &Output,
-) -> Result<ExitCode, Failure> {
-    let tenants = listed(settings, args)?;
+) -> Result<ExitCode, CommandFailure> {
+    let tenants = listed_tenants(settings, args)?;
     match settings.owner() {
-        Some(owner) => postgres::run(settings, owner, args, tenants, output).await,
-        None => embedded::run(settings, args, &tenants, output).await,
+        Some(owner) => postgres::bootstrap_postgres(settings, owner, args, tenants, output).await,
+        None => embedded::bootstrap_embedded(settings, args, &tenants, output).await,
     }
 }
 
-/// The tenants that the command is about: those of the flags, else those of the settings, else `default`.
-fn listed(settings: &Settings, args: &BootstrapArgs) -> Result<Vec<TenantId>, Failure> {
+/// Returns the tenants that the command is about: those of the flags, else those of the settings, else
+/// `default`.
+fn listed_tenants(settings: &Settings, args: &BootstrapArgs) -> Result<Vec<TenantId>, CommandFailure> {
     let named: Vec<_> = args.tenant_id.iter().chain(&args.tenant_ids).map(String::as_str).collect();
     match (named.is_empty(), &settings.tenant_ids) {
-        (false, _) => tenants(named.into_iter(), "--tenant-ids"),
+        (false, _) => parse_tenants(named.into_iter(), "--tenant-ids"),
         (true, Some(tenants)) => Ok(tenants.clone()),
-        (true, None) => tenants(std::iter::once(DEFAULT_TENANT), "--tenant-ids"),
+        (true, None) => parse_tenants(std::iter::once(DEFAULT_TENANT), "--tenant-ids"),
     }
 }

@@ -1,4 +1,5 @@
-//! PostgreSQL: the fleet does the work, as the owner; here it is told what to do and its findings are told to people.
+//! Bootstrap of PostgreSQL: the fleet does the work, as the owner role; here its options are read and its
+//! findings printed.
 
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
@@ -12,27 +13,27 @@ use context_fleet::{Finding, Fleet, Kind, Plan, Progress, Report, default_worker
 use context_store::postgres::PostgresUrl;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::work::{Done, Work, findings};
+use super::summary::{BootstrapChange, BootstrapSummary, print_checks};
 use crate::args::BootstrapArgs;
 use crate::config::Settings;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::output::{Output, note};
 
-/// Workers at the most, whatever is asked for: each is a connection.
+/// Upper bound of `--workers`: each has a connection.
 const MAX_WORKERS: usize = 64;
 
-pub(super) async fn run(
+pub(super) async fn bootstrap_postgres(
     settings: &Settings,
     owner: &PostgresUrl,
     args: &BootstrapArgs,
     tenants: Vec<TenantId>,
     output: &Output,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let workers = workers(args)?;
     let mut fleet = Fleet::connect(owner, settings.connection_mode()).await?;
     let plan = Plan { serving_roles: serving_roles(settings, args), workers, tenants };
     if args.health_check {
-        return findings(&checks(&fleet.examine_for(&plan).await?, &plan.tenants), output);
+        return print_checks(&checks_of_tenants(&fleet.examine_for(&plan).await?, &plan.tenants), output);
     }
     let bar = progress_bar();
     let mut show = |progress: Progress| {
@@ -49,10 +50,10 @@ pub(super) async fn run(
     for notice in &report.notices {
         note(&format!("notice: {notice}"));
     }
-    work(&report).report(plan.tenants.len(), output)
+    summary(&report).print(plan.tenants.len(), output)
 }
 
-/// Exports the listed tenants, says how they come back, and makes them anew.
+/// Exports the listed tenants, prints how to load the export, and creates the tenants again, empty.
 async fn recreate(
     fleet: &mut Fleet,
     owner: &PostgresUrl,
@@ -74,17 +75,17 @@ async fn recreate(
     fleet.recreate(&export, plan, show).await
 }
 
-fn workers(args: &BootstrapArgs) -> Result<usize, Failure> {
+fn workers(args: &BootstrapArgs) -> Result<usize, CommandFailure> {
     match args.workers {
-        Some(number) if !(1..=MAX_WORKERS).contains(&number) => {
-            Err(Failure::usage(format!("--workers {number}: 1 to {MAX_WORKERS} are possible")))
-        }
+        Some(number) if !(1..=MAX_WORKERS).contains(&number) => Err(CommandFailure::usage(format!(
+            "--workers {number}: the number must be from 1 to {MAX_WORKERS}"
+        ))),
         Some(number) => Ok(number),
         None => Ok(default_workers()),
     }
 }
 
-/// The roles of the flags, else the one that serves by the settings.
+/// Returns the serving roles of the flags, else that of the settings.
 fn serving_roles(settings: &Settings, args: &BootstrapArgs) -> Vec<String> {
     if args.serving_roles.is_empty() {
         return settings.serving_role().map(str::to_owned).into_iter().collect();
@@ -92,8 +93,8 @@ fn serving_roles(settings: &Settings, args: &BootstrapArgs) -> Vec<String> {
     args.serving_roles.clone()
 }
 
-/// One entry for the control schema and for each tenant that is healthy, and one for each thing that is wrong.
-fn checks(found: &[Finding], tenants: &[TenantId]) -> Vec<Check> {
+/// Returns one check for the control schema and each tenant that are healthy, and one for each finding.
+fn checks_of_tenants(found: &[Finding], tenants: &[TenantId]) -> Vec<Check> {
     let mut checks = Vec::new();
     if found.iter().all(|finding| finding.tenant.is_some()) {
         checks.push(Check { name: CONTROL_SCHEMA.to_owned(), problem: None });
@@ -108,53 +109,47 @@ fn checks(found: &[Finding], tenants: &[TenantId]) -> Vec<Check> {
 const CONTROL_SCHEMA: &str = "control schema";
 
 fn check(finding: &Finding) -> Check {
-    Check { name: owner_of(finding), problem: Some(what(finding)) }
+    Check { name: owner_of(finding), problem: Some(problem(finding)) }
 }
 
 fn owner_of(finding: &Finding) -> String {
     finding.tenant.as_ref().map_or_else(|| CONTROL_SCHEMA.to_owned(), |tenant| format!("tenant {tenant}"))
 }
 
-/// What is wrong, without the name of the tenant.
-fn what(finding: &Finding) -> String {
+/// Says what is wrong, without the name of the tenant.
+fn problem(finding: &Finding) -> String {
     Finding { tenant: None, ..finding.clone() }.to_string()
 }
 
-fn work(report: &Report) -> Work {
-    let installed =
-        report.installed.then(|| Done { what: CONTROL_SCHEMA.to_owned(), outcome: "made".to_owned() });
-    let made = report
-        .made
-        .iter()
-        .map(|tenant| Done { what: format!("tenant {tenant}"), outcome: "made".to_owned() });
-    // What was not there at all, and is now, without our having made it or lost it.
+fn summary(report: &Report) -> BootstrapSummary {
+    let installed = report.installed.then(|| BootstrapChange::new(CONTROL_SCHEMA, "made"));
+    let made = report.made.iter().map(|tenant| BootstrapChange::new(format!("tenant {tenant}"), "made"));
+    // Schemas that were missing at first and exist now, although this run neither created nor lost them.
     let meanwhile: Vec<_> = report.repaired.iter().filter(|finding| is_schema(finding)).collect();
     let of_others = |finding: &&Finding| meanwhile.iter().any(|other| other.tenant == finding.tenant);
-    let made_meanwhile = meanwhile
-        .iter()
-        .map(|finding| Done { what: owner_of(finding), outcome: "made by another bootstrap".to_owned() });
-    let repaired = report
-        .repaired
-        .iter()
-        .filter(|finding| !of_others(finding))
-        .map(|finding| Done { what: owner_of(finding), outcome: format!("repaired: {}", what(finding)) });
-    let lost = report.lost.iter().map(|finding| Done {
-        what: owner_of(finding),
-        outcome: format!("{} was missing and is made anew, empty", finding.object),
+    let made_meanwhile =
+        meanwhile.iter().map(|finding| BootstrapChange::new(owner_of(finding), "made by another bootstrap"));
+    let repaired =
+        report.repaired.iter().filter(|finding| !of_others(finding)).map(|finding| {
+            BootstrapChange::new(owner_of(finding), format!("repaired: {}", problem(finding)))
+        });
+    let lost = report.lost.iter().map(|finding| {
+        let outcome = format!("{} was missing and was created again, empty", finding.object);
+        BootstrapChange::new(owner_of(finding), outcome)
     });
-    Work {
+    BootstrapSummary {
         done: installed.into_iter().chain(made).chain(made_meanwhile).chain(repaired).collect(),
         lost: lost.collect(),
         wrong: report.wrong.iter().map(check).collect(),
     }
 }
 
-/// Whether a tenant's schema as a whole was missing.
+/// Whether the whole schema of a tenant was missing.
 fn is_schema(finding: &Finding) -> bool {
     finding.tenant.is_some() && finding.kind == Kind::Missing && finding.object.starts_with("the schema ")
 }
 
-/// A bar for people at a terminal, and nothing for anybody else.
+/// Creates a progress bar, which is hidden unless standard error is a terminal.
 fn progress_bar() -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,13 +1,13 @@
-//! The environment. A variable that is set to nothing is not set: that is how many a script unsets one.
+//! The environment. An empty variable counts as not set: that is how many scripts unset one.
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
-/// The variable of that name.
+/// Reads a variable; `None` if it is not set or empty.
 #[expect(clippy::disallowed_methods, reason = "the command line is what reads the environment")]
-pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
+pub(super) fn variable(name: &str) -> Result<Option<String>, CommandFailure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
+        Err(std::env::VarError::NotUnicode(_)) => Err(CommandFailure::usage(format!("{name} is not UTF-8"))),
     }
 }

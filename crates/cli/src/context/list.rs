@@ -1,4 +1,4 @@
-//! `context list | search`: the contexts that match, page after page.
+//! `context list | search`: reads all pages of the contexts that match.
 
 use context_domain::context::Context;
 use context_domain::limits::MAX_PAGE_LIMIT;
@@ -7,21 +7,21 @@ use context_domain::search::{Search, words_of};
 use context_domain::service::Service;
 use serde_json::{Value, json};
 
-use super::{caller_in, parse};
+use super::input::parse_text;
 use crate::args::FilterArgs;
+use crate::caller::{tenant_caller, tenant_id};
 use crate::document::Syntax;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::output::{Output, note, plain, table};
-use crate::tenant::tenant_id;
 
-pub(super) async fn run(
+pub(super) async fn list_contexts(
     service: &Service,
     args: &FilterArgs,
     words: &[String],
     output: &Output,
-) -> Result<(), Failure> {
-    let caller = caller_in(tenant_id(&args.tenant)?);
-    let search = search(args, words)?;
+) -> Result<(), CommandFailure> {
+    let caller = tenant_caller(tenant_id(&args.tenant)?);
+    let search = search_of_args(args, words)?;
     let mut found: Vec<Context> = Vec::new();
     let mut request = PageRequest::default();
     let more = loop {
@@ -35,27 +35,31 @@ pub(super) async fn run(
         }
     };
     let json = json!({"items": found.iter().map(Context::to_json).collect::<Vec<_>>(), "more": more});
-    output.data(&json, || listing(&found))?;
+    output.data(&json, || context_table(&found))?;
     if more {
-        note(&format!("There are more than {}: raise --limit, or ask more narrowly.", args.limit));
+        note(&format!("More than {} contexts match: raise --limit, or add filters.", args.limit));
     }
     Ok(())
 }
 
-fn search(args: &FilterArgs, words: &[String]) -> Result<Search, Failure> {
+fn search_of_args(args: &FilterArgs, words: &[String]) -> Result<Search, CommandFailure> {
     let filter = match &args.filter {
         None => None,
-        Some(text) => match parse("--filter", Syntax::Json, text.as_bytes())? {
+        Some(text) => match parse_text("--filter", Syntax::Json, text.as_bytes())? {
             Value::Object(members) => Some(members),
-            _ => return Err(Failure::usage("--filter: a document is an object, and so is what it contains")),
+            _ => {
+                return Err(CommandFailure::usage(
+                    "--filter: the filter must be a JSON object, as every document is",
+                ));
+            }
         },
     };
     let mut cut = std::collections::BTreeSet::new();
     for text in words {
         let found = words_of(text);
         if found.is_empty() {
-            // It would narrow nothing down, and everything would look like a find.
-            return Err(Failure::usage(format!("there is no word in '{}'", text.escape_debug())));
+            // Without words every context would match.
+            return Err(CommandFailure::usage(format!("'{}' contains no word", text.escape_debug())));
         }
         cut.extend(found);
     }
@@ -72,7 +76,7 @@ fn search(args: &FilterArgs, words: &[String]) -> Result<Search, Failure> {
     })
 }
 
-fn listing(contexts: &[Context]) -> String {
+fn context_table(contexts: &[Context]) -> String {
     let columns =
         ["id", "context_level", "node_key", "context_type", "version", "updated_at", "tags", "title"];
     let mut table = table(columns);

@@ -1,4 +1,4 @@
-//! `context patch | delete`, and what every write of a context has in common.
+//! `context patch | delete`, and what all writes of contexts share.
 
 use context_domain::change::RequestHash;
 use context_domain::patch::Patch;
@@ -7,72 +7,86 @@ use context_domain::service::{Condition, Effect, Parents, Service, WriteOptions,
 use context_domain::tree::Address;
 use serde_json::json;
 
-use super::{address, caller, read_document};
+use super::input::{address, caller, document};
 use crate::args::{ConditionArgs, DeleteArgs, PatchArgs};
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::output::Output;
 
-pub(super) async fn patch(service: &Service, args: &PatchArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn patch_context(
+    service: &Service,
+    args: &PatchArgs,
+    output: &Output,
+) -> Result<(), CommandFailure> {
     let address = address(&args.address)?;
-    let body = read_document(&args.document)?;
+    let body = document(&args.document)?;
     let whole = body.to_string();
     let (variant, patch) =
         if args.json_patch { ("operations", Patch::operations(body)) } else { ("merge", Patch::merge(body)) };
-    let patch = patch
-        .map_err(|fault| Failure::usage(format!("the patch, at '{}': {}", fault.pointer, fault.message)))?;
-    let request = Request { method: "patch", address: &address, variant, body: &whole };
+    let patch = patch.map_err(|fault| {
+        CommandFailure::usage(format!("the patch, at '{}': {}", fault.pointer, fault.message))
+    })?;
+    let request = WriteRequest { method: "patch", address: &address, variant, body: &whole };
     let options = request.options(&args.condition, Parents::Create)?;
     let written = service.patch(&caller(&args.address)?, &address, patch, options).await?;
-    print(output, &written)
+    print_written(output, &written)
 }
 
-pub(super) async fn delete(service: &Service, args: &DeleteArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn delete_context(
+    service: &Service,
+    args: &DeleteArgs,
+    output: &Output,
+) -> Result<(), CommandFailure> {
     let address = address(&args.address)?;
     let (variant, subtree) =
         if args.cascade { ("cascade", Subtree::Remove) } else { ("single", Subtree::MustBeEmpty) };
-    let request = Request { method: "delete", address: &address, variant, body: "" };
+    let request = WriteRequest { method: "delete", address: &address, variant, body: "" };
     let options = request.options(&args.condition, Parents::Create)?;
     let written = service.delete(&caller(&args.address)?, &address, subtree, options).await?;
-    print(output, &written)
+    print_written(output, &written)
 }
 
-/// What an idempotency key stands for.
-pub(super) struct Request<'a> {
+/// The parts of a write that a repetition under the same idempotency key must agree in.
+pub(super) struct WriteRequest<'a> {
     pub(super) method: &'a str,
     pub(super) address: &'a Address,
     pub(super) variant: &'a str,
     pub(super) body: &'a str,
 }
 
-impl Request<'_> {
-    pub(super) fn options(&self, args: &ConditionArgs, parents: Parents) -> Result<WriteOptions, Failure> {
+impl WriteRequest<'_> {
+    pub(super) fn options(
+        &self,
+        args: &ConditionArgs,
+        parents: Parents,
+    ) -> Result<WriteOptions, CommandFailure> {
         let condition = condition(args.if_match.as_deref())?;
         let idempotency = args.idempotency_key.as_deref().map(|key| {
-            let key =
-                key.parse().map_err(|rule: String| Failure::usage(format!("--idempotency-key: {rule}")))?;
-            let place = format!("{:?}", self.address);
+            let key = key
+                .parse()
+                .map_err(|rule: String| CommandFailure::usage(format!("--idempotency-key: {rule}")))?;
+            let address = format!("{:?}", self.address);
             let how = format!("{condition:?} {parents:?}");
-            let parts = [self.method, &place, self.variant, &how, self.body].map(str::as_bytes);
-            Ok::<_, Failure>((key, RequestHash::from_parts(&parts)))
+            let parts = [self.method, &address, self.variant, &how, self.body].map(str::as_bytes);
+            Ok::<_, CommandFailure>((key, RequestHash::from_parts(&parts)))
         });
         let idempotency = idempotency.transpose()?;
         Ok(WriteOptions { condition, parents, idempotency })
     }
 }
 
-fn condition(if_match: Option<&str>) -> Result<Condition, Failure> {
+fn condition(if_match: Option<&str>) -> Result<Condition, CommandFailure> {
     match if_match {
         None => Ok(Condition::Unconditional),
         Some("*") => Ok(Condition::Exists),
         Some(etag) => {
             let etag = etag.trim_matches('"').parse();
-            let etag = etag.map_err(|rule: String| Failure::usage(format!("--if-match: {rule}")))?;
+            let etag = etag.map_err(|rule: String| CommandFailure::usage(format!("--if-match: {rule}")))?;
             Ok(Condition::IsOneOf(vec![etag]))
         }
     }
 }
 
-pub(super) fn print(output: &Output, written: &Written) -> Result<(), Failure> {
+pub(super) fn print_written(output: &Output, written: &Written) -> Result<(), CommandFailure> {
     let json = json!({
         "etag": written.etag.to_string(),
         "context": written.context,

@@ -3,17 +3,18 @@
 use context_domain::json::{self, ReadError};
 use serde_json::{Number, Value};
 
-/// A text, which must not hold U+0000.
-pub(super) fn text(text: &str) -> Result<Value, String> {
+/// Reads a text, which must not contain U+0000.
+pub(super) fn text_value(text: &str) -> Result<Value, String> {
     if text.contains('\0') {
-        return Err("the text holds the character U+0000, which cannot be kept: leave it out".to_owned());
+        return Err("the text contains the character U+0000, which cannot be stored: leave it out".to_owned());
     }
     Ok(Value::from(text))
 }
 
-/// A decimal number that differs from JSON's in what may be left out and in its sign. It goes through the reader of
-/// JSON, because that is where the rule stands which numbers come back as they were written.
-pub(super) fn decimal(text: &str) -> Result<Value, String> {
+/// Reads a decimal number, in which unlike JSON's digits around the point may be missing and `+` is allowed.
+/// The JSON reader has the rule which numbers can be read back as written, so the number is passed to it as
+/// JSON.
+pub(super) fn decimal_value(text: &str) -> Result<Value, String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
@@ -28,15 +29,15 @@ pub(super) fn decimal(text: &str) -> Result<Value, String> {
     json::parse_strict(format!("{sign}{whole}{point}{fraction}{exponent}").as_bytes()).map_err(|error| {
         match error {
             ReadError::Rule(fault) => fault.message,
-            ReadError::Syntax { message, .. } => format!("'{text}' is no number: {message}"),
+            ReadError::Syntax { message, .. } => format!("'{text}' is not a number: {message}"),
         }
     })
 }
 
-/// An integer in another base than ten.
-pub(super) fn integer(digits: &str, base: u32) -> Result<Value, String> {
+/// Reads an integer in another base than ten.
+pub(super) fn integer_value(digits: &str, base: u32) -> Result<Value, String> {
     let number = u64::from_str_radix(digits, base).map_err(|_: std::num::ParseIntError| {
-        "integers have 64 bits: send a longer one as a string".to_owned()
+        "integers have at most 64 bits: write a longer one as a string".to_owned()
     })?;
     Ok(Value::Number(Number::from(number)))
 }

@@ -1,8 +1,9 @@
-//! YAML 1.2 with the core schema, read from its parser's events, because each has its place and every scalar is still
-//! the text that was written.
+//! YAML 1.2 with the core schema, read from its parser's events: each has its position, and scalars are still
+//! text as written.
 //!
-//! Aliases are expanded within a limit. Merge keys (`<<`), tags beyond the core schema, names that are no strings, and
-//! a second document are refused: JSON has nothing like them, and guessing would change what the file means.
+//! Aliases are expanded up to a limit. Merge keys (`<<`), tags beyond the core schema, names that are not
+//! strings, and a second document are refused: JSON has no equivalent, and a guess would change what the file
+//! means.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,54 +14,55 @@ use context_domain::pointer::to_member;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
-use super::{Refusal, scalar};
+use super::refusal::DocumentRefusal;
+use super::scalar;
 
 /// Bytes, as compact JSON, that a file's anchors and aliases may add to it.
-const MOST_EXPANDED_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
+const MAX_EXPANDED_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
 
-pub(super) fn read(text: &str) -> Result<Value, Refusal> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), expanded: 0 };
+pub(super) fn read_yaml(text: &str) -> Result<Value, DocumentRefusal> {
+    let mut reader = YamlReader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), expanded: 0 };
     let mut read = None;
     loop {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => {
-                return read.ok_or_else(|| Refusal::whole("there is no document in the text"));
+                return read.ok_or_else(|| DocumentRefusal::whole("the text contains no document"));
             }
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
             _ if read.is_some() => {
-                return Err(refused(span, "a second document begins: a text holds one"));
+                return Err(refused(span, "a second document begins here: a text may contain only one"));
             }
             event => read = Some(reader.value(event, span, 0)?),
         }
     }
 }
 
-struct Reader<'i> {
+struct YamlReader<'i> {
     parser: Parser<'i, StrInput<'i>>,
-    /// What is anchored, by the parser's number for the anchor.
+    /// The value of each anchor, by the parser's number for it.
     anchors: BTreeMap<usize, Value>,
     expanded: usize,
 }
 
-type Tagged<'i> = Option<Cow<'i, Tag>>;
+type OptionalTag<'i> = Option<Cow<'i, Tag>>;
 
-impl<'i> Reader<'i> {
-    fn next(&mut self) -> Result<(Event<'i>, Span), Refusal> {
+impl<'i> YamlReader<'i> {
+    fn next(&mut self) -> Result<(Event<'i>, Span), DocumentRefusal> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
-                Err(Refusal::at(place(error.marker()), format!("not YAML: {}", error.info())))
+                Err(DocumentRefusal::at(position(error.marker()), format!("not YAML: {}", error.info())))
             }
-            None => Err(Refusal::whole("not YAML: the text ends within a document")),
+            None => Err(DocumentRefusal::whole("not YAML: the text ends within a document")),
         }
     }
 
-    /// `depth` counts the containers around the value.
-    fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, Refusal> {
+    /// Reads the value that `event` begins; `depth` counts the containers around it.
+    fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, DocumentRefusal> {
         let container = matches!(event, Event::SequenceStart(..) | Event::MappingStart(..));
         if container && depth >= MAX_DOCUMENT_DEPTH + MAX_ENVELOPE_DEPTH {
-            return Err(refused(span, super::too_deep()));
+            return Err(DocumentRefusal::too_deep(position(&span.start)));
         }
         let (anchor, value) = match event {
             Event::Alias(anchor) => return self.alias(anchor, span),
@@ -83,7 +85,7 @@ impl<'i> Reader<'i> {
         Ok(value)
     }
 
-    fn sequence(&mut self, depth: usize) -> Result<Value, Refusal> {
+    fn sequence(&mut self, depth: usize) -> Result<Value, DocumentRefusal> {
         let mut elements = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -95,7 +97,7 @@ impl<'i> Reader<'i> {
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Value, Refusal> {
+    fn mapping(&mut self, depth: usize) -> Result<Value, DocumentRefusal> {
         let mut members = Map::new();
         loop {
             let (event, span) = self.next()?;
@@ -105,7 +107,7 @@ impl<'i> Reader<'i> {
             let name = self.name(event, span)?;
             let pointer = to_member(&name);
             if members.contains_key(&name) {
-                let rule = "the member stands twice in its object: a member may stand once";
+                let rule = "an object has the same member twice: remove one of them";
                 return Err(refused(span, rule).under(&pointer));
             }
             let (event, span) = self.next()?;
@@ -114,16 +116,17 @@ impl<'i> Reader<'i> {
         }
     }
 
-    /// The name of a member: a string that stands there itself.
-    fn name(&mut self, event: Event<'i>, span: Span) -> Result<String, Refusal> {
+    /// Reads the name of a member, which must be a string, written out.
+    fn name(&mut self, event: Event<'i>, span: Span) -> Result<String, DocumentRefusal> {
         let Event::Scalar(text, style, anchor, tag) = event else {
             return Err(refused(
                 span,
-                "a member's name is a string: write it out, not as an alias or a container",
+                "a member's name is a string: write it out instead of an alias or a container",
             ));
         };
         if style == ScalarStyle::Plain && text == "<<" {
-            let rule = "'<<' merges in YAML 1.1 only: write the members out, or quote it to have a member of that name";
+            let rule = "'<<' merges in YAML 1.1 only: write the members out, or quote it if the member is \
+                        called that";
             return Err(refused(span, rule));
         }
         match scalar_value(&text, style, &tag, span)? {
@@ -139,31 +142,36 @@ impl<'i> Reader<'i> {
         }
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Value, Refusal> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Value, DocumentRefusal> {
         let value = self.anchors.get(&anchor).cloned();
-        let value = value.ok_or_else(|| refused(span, "the alias stands within what it stands for"))?;
+        let value = value.ok_or_else(|| refused(span, "the alias is inside its own anchor"))?;
         self.expand(&value, span)?;
         Ok(value)
     }
 
-    /// A few lines of aliases of aliases would fill any memory.
-    fn expand(&mut self, value: &Value, span: Span) -> Result<(), Refusal> {
+    /// Counts what anchors and aliases add, since a few lines of nested aliases could fill any memory.
+    fn expand(&mut self, value: &Value, span: Span) -> Result<(), DocumentRefusal> {
         self.expanded += compact_len(value);
-        if self.expanded > MOST_EXPANDED_BYTES {
-            let rule = format!("anchors and aliases add more than {MOST_EXPANDED_BYTES} bytes: write it out");
+        if self.expanded > MAX_EXPANDED_BYTES {
+            let rule = format!("anchors and aliases add more than {MAX_EXPANDED_BYTES} bytes: write it out");
             return Err(refused(span, rule));
         }
         Ok(())
     }
 }
 
-fn scalar_value(text: &str, style: ScalarStyle, tag: &Tagged<'_>, span: Span) -> Result<Value, Refusal> {
+fn scalar_value(
+    text: &str,
+    style: ScalarStyle,
+    tag: &OptionalTag<'_>,
+    span: Span,
+) -> Result<Value, DocumentRefusal> {
     known_tag(tag, &["str", "null", "bool", "int", "float"], span)?;
     let tag = tag.as_ref().map(|tag| tag.suffix.as_str());
     let read = match tag {
-        Some("str") => scalar::text(text),
-        None if style != ScalarStyle::Plain => scalar::text(text),
-        _ => plain(text),
+        Some("str") => scalar::text_value(text),
+        None if style != ScalarStyle::Plain => scalar::text_value(text),
+        _ => plain_value(text),
     };
     let value = read.map_err(|rule| refused(span, rule))?;
     let fits = match tag {
@@ -176,19 +184,19 @@ fn scalar_value(text: &str, style: ScalarStyle, tag: &Tagged<'_>, span: Span) ->
     if fits { Ok(value) } else { Err(refused(span, format!("{value} is not what its tag says"))) }
 }
 
-/// A tag says how to construct something, which JSON cannot hold beyond its own types.
-fn known_tag(tag: &Tagged<'_>, known: &[&str], span: Span) -> Result<(), Refusal> {
+/// Refuses a tag that names a type which JSON does not have here.
+fn known_tag(tag: &OptionalTag<'_>, known: &[&str], span: Span) -> Result<(), DocumentRefusal> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema() || !known.contains(&tag.suffix.as_str()) => {
-            Err(refused(span, format!("the tag {tag} means nothing in JSON here: leave it out")))
+            Err(refused(span, format!("JSON has no equivalent of the tag {tag} here: leave it out")))
         }
         _ => Ok(()),
     }
 }
 
-/// A scalar without quotes, by the core schema of YAML 1.2 (section 10.3.2). What YAML 1.1 reads otherwise (`yes`, `1_000`,
-/// dates) is a string; `010`, which is eight there and ten here, is refused.
-fn plain(text: &str) -> Result<Value, String> {
+/// Reads a scalar without quotes by the core schema of YAML 1.2 (section 10.3.2). What only YAML 1.1 reads as
+/// another type (`yes`, `1_000`, dates) is a string; `010`, which is eight in 1.1 and ten in 1.2, is refused.
+fn plain_value(text: &str) -> Result<Value, String> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
         "true" | "True" | "TRUE" => return Ok(Value::Bool(true)),
@@ -197,26 +205,26 @@ fn plain(text: &str) -> Result<Value, String> {
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Err("JSON knows neither infinity nor NaN: quote it to have a string".to_owned());
+        return Err("JSON has neither infinity nor NaN: quote it to write a string".to_owned());
     }
     for (prefix, base) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix)
             && !digits.is_empty()
             && digits.chars().all(|digit| digit.is_digit(base))
         {
-            return scalar::integer(digits, base);
+            return scalar::integer_value(digits, base);
         }
     }
     if !is_decimal(unsigned) {
-        return scalar::text(text);
+        return scalar::text_value(text);
     }
     let zeros = unsigned.bytes().take_while(|byte| *byte == b'0').count();
     if zeros > 0 && unsigned.as_bytes().get(zeros).is_some_and(u8::is_ascii_digit) || zeros > 1 {
         return Err(format!(
-            "{text} begins with 0, which YAML 1.1 reads as octal: quote it, or write it without"
+            "{text} begins with 0, which YAML 1.1 reads as octal: quote it, or remove the 0"
         ));
     }
-    scalar::decimal(text)
+    scalar::decimal_value(text)
 }
 
 /// `( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
@@ -231,10 +239,10 @@ fn is_decimal(unsigned: &str) -> bool {
     some && digits(whole) && digits(fraction) && exponent.is_none_or(|text| !text.is_empty() && digits(text))
 }
 
-fn refused(span: Span, rule: impl Into<String>) -> Refusal {
-    Refusal::at(place(&span.start), rule)
+fn refused(span: Span, rule: impl Into<String>) -> DocumentRefusal {
+    DocumentRefusal::at(position(&span.start), rule)
 }
 
-fn place(marker: &Marker) -> (usize, usize) {
+fn position(marker: &Marker) -> (usize, usize) {
     (marker.line(), marker.col() + 1)
 }

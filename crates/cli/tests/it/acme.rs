@@ -1,4 +1,4 @@
-//! The example in `examples/acme`: what its tasks resolve to, and what its policies keep out.
+//! The example in `examples/acme`: what its tasks resolve to, and what its policies block.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn resolved(here: &Installation, project: &str, branch: &str, task: &str) -> Val
 }
 
 #[test]
-fn a_task_of_the_shop_is_told_everything() {
+fn a_task_of_the_shop_inherits_from_all_levels() {
     let here = imported();
     let resolved = resolved(&here, "shop", "feature/checkout", "SHOP-42");
     let document = &resolved["resolved_context"];
@@ -61,7 +61,7 @@ fn the_other_projects_merge_by_their_own_rules() {
 }
 
 #[test]
-fn what_a_policy_locks_is_blocked_where_it_stood_and_refused_where_it_comes() {
+fn a_locked_value_is_blocked_if_it_was_there_and_refused_if_it_is_new() {
     let here = Installation::new();
     let task = ["--project", "payments", "--branch", "main", "--task", "PAY-1"];
     let loose = r#"{"security": {"mfa": false}, "pci": {"scope": false}}"#;
@@ -88,7 +88,7 @@ fn what_a_policy_locks_is_blocked_where_it_stood_and_refused_where_it_comes() {
 }
 
 #[test]
-fn importing_it_again_changes_nothing() {
+fn a_second_import_changes_nothing() {
     let here = imported();
     let report = here.json(&["context", "import", &acme()]);
     assert_eq!(

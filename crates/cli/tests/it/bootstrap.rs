@@ -3,7 +3,7 @@
 use crate::support::Installation;
 
 #[test]
-fn the_listed_tenants_are_made_and_looked_at() {
+fn the_listed_tenants_are_created_and_checked() {
     let here = Installation::new();
     let made = here.json(&["bootstrap", "--tenant-ids", "default,demo", "--tenant-id", "my-tenant"]);
     let whats: Vec<_> =
@@ -19,7 +19,7 @@ fn the_listed_tenants_are_made_and_looked_at() {
 }
 
 #[test]
-fn a_health_check_makes_no_tenant_and_names_what_is_missing() {
+fn a_health_check_creates_no_tenant_and_names_what_is_missing() {
     let here = Installation::new();
     for _ in 0..2 {
         let output = here.run(&["bootstrap", "--health-check", "--tenant-ids", "default,demo"]);
@@ -30,7 +30,7 @@ fn a_health_check_makes_no_tenant_and_names_what_is_missing() {
 }
 
 #[test]
-fn a_damaged_tenant_stays_wrong_and_is_not_made_anew() {
+fn a_damaged_tenant_is_reported_and_not_recreated() {
     let here = Installation::new();
     here.json(&["bootstrap"]);
     let file = std::fs::read_dir(here.path().join("data/tenants")).unwrap().next().unwrap().unwrap().path();
@@ -40,7 +40,7 @@ fn a_damaged_tenant_stays_wrong_and_is_not_made_anew() {
         let table = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.code() == Some(1) && table.contains("tenant default"), "{command:?}: {table}");
     }
-    // Another tenant's trouble is none of this one's.
+    // A bootstrap of another tenant is not affected.
     assert!(here.run(&["bootstrap", "--tenant-id", "demo"]).status.success());
 }
 

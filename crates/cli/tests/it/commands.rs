@@ -1,4 +1,4 @@
-//! The binary: what it prints where, and how it exits.
+//! The binary: standard output, standard error, and exit codes.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn a_new_store_has_the_tenant_default_and_its_global_node() {
 }
 
 #[test]
-fn what_is_put_is_got_resolved_and_explained() {
+fn a_context_is_put_read_resolved_and_explained() {
     let here = Installation::new();
     let rules = r#"{"strategies": {"/l": "append"}}"#;
     here.json(&["context", "put", "--data", r#"{"l": [1], "a": 1}"#, "--inheritance", rules]);
@@ -55,7 +55,7 @@ fn the_document_comes_from_a_file_or_standard_input() {
 }
 
 #[test]
-fn nothing_is_replaced_blindly() {
+fn replacing_needs_the_version_that_was_read() {
     let here = Installation::new();
     let put = |more: &[&'static str]| {
         [&["context", "put", "--project", "web", "--data", "{\"a\":1}"], more].concat()
@@ -72,7 +72,7 @@ fn nothing_is_replaced_blindly() {
 }
 
 #[test]
-fn an_idempotency_key_makes_a_repetition_harmless() {
+fn a_write_repeated_under_an_idempotency_key_is_done_once() {
     let here = Installation::new();
     let put = ["context", "put", "--project", "web", "--data", "{}", "--idempotency-key", "k1"];
     let first = here.json(&put);
@@ -84,7 +84,7 @@ fn an_idempotency_key_makes_a_repetition_harmless() {
 }
 
 #[test]
-fn bad_input_is_named_and_nothing_is_stored() {
+fn bad_input_is_named_and_not_stored() {
     let here = Installation::new();
     let put = |data: &'static str| ["context", "put", "--project", "web", "--data", data];
     for (args, says) in [
@@ -151,11 +151,14 @@ fn doctor_names_what_is_wrong() {
     assert!(table.contains("tenant default"), "{table}");
     let unhealthy = here.fails(1, &["context", "get"]);
     assert!(unhealthy.contains("default"), "{unhealthy}");
-    assert!(!here.path().join("data/tenants").join(name).exists(), "an empty tenant was made in its place");
+    assert!(
+        !here.path().join("data/tenants").join(name).exists(),
+        "an empty tenant was created in its place"
+    );
 }
 
 #[test]
-fn a_closed_pipe_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let here = Installation::new();
     let script =
         format!("set -o pipefail; {} doctor | head -n 1 > /dev/null", env!("CARGO_BIN_EXE_context-service"));

@@ -10,7 +10,7 @@ fn put(here: &Installation, more: &[&str]) -> Value {
     here.json(&[&["context", "put"], more].concat())
 }
 
-/// The titles of what is listed, in order.
+/// Returns the titles of the listed contexts, in order.
 fn titles(here: &Installation, args: &[&str]) -> Vec<String> {
     let found = here.json(&[&["context"], args].concat());
     let items = found["items"].as_array().unwrap();
@@ -36,11 +36,14 @@ fn a_merge_patch_changes_some_members() {
 }
 
 #[test]
-fn a_json_patch_is_tested_and_conditional() {
+fn a_json_patch_tests_values_and_versions() {
     let here = Installation::new();
     let first = put(&here, &[&WEB[..], &["--data", r#"{"n": 1}"#]].concat());
     let etag = first["etag"].as_str().unwrap();
-    let operations = r#"[{"op":"test","path":"/context_data/n","value":1},{"op":"replace","path":"/context_data/n","value":2}]"#;
+    let operations = r#"[
+        {"op": "test", "path": "/context_data/n", "value": 1},
+        {"op": "replace", "path": "/context_data/n", "value": 2}
+    ]"#;
     let patch = [&["context", "patch", "--json-patch"], &WEB[..], &["--data", operations]].concat();
     here.json(&[&patch[..], &["--if-match", etag]].concat());
     assert!(here.fails(1, &patch).contains("test does not hold"));
@@ -73,7 +76,7 @@ fn a_repeated_patch_or_deletion_is_done_once() {
 }
 
 #[test]
-fn a_deletion_takes_a_version_and_children_only_by_name() {
+fn a_deletion_checks_the_version_and_removes_children_only_with_cascade() {
     let here = Installation::new();
     let web = put(&here, &[&WEB[..], &["--data", "{}"]].concat());
     let old = web["etag"].as_str().unwrap();
@@ -89,7 +92,7 @@ fn a_deletion_takes_a_version_and_children_only_by_name() {
 }
 
 #[test]
-fn lists_are_narrowed_by_everything() {
+fn every_filter_narrows_a_list() {
     let here = Installation::new();
     let document = r#"{"owner": {"team": "web"}, "text": "Log in with a passkey"}"#;
     put(
@@ -124,7 +127,7 @@ fn lists_are_narrowed_by_everything() {
 }
 
 #[test]
-fn a_list_follows_all_pages_up_to_its_limit_and_says_when_it_is_cut() {
+fn a_list_reads_all_pages_up_to_its_limit_and_reports_when_it_is_cut() {
     let here = Installation::new();
     for at in 0..5 {
         here.write(&format!("tree/p{at}/project.json"), "{}");
@@ -142,7 +145,7 @@ fn a_list_follows_all_pages_up_to_its_limit_and_says_when_it_is_cut() {
 }
 
 #[test]
-fn questions_that_make_no_sense_are_refused() {
+fn malformed_filters_are_refused() {
     let here = Installation::new();
     for (args, says) in [
         (&["context", "search"][..], "WORD"),

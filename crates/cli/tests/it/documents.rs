@@ -1,4 +1,4 @@
-//! Documents in JSON, YAML and TOML: what comes back, and what is refused where.
+//! Documents in JSON, YAML and TOML: what is read back, and what is refused at which position.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Installation;
 
-/// What the file holds once it was stored and read back.
+/// Writes and stores a file, and returns the document as it is read back.
 fn stored(here: &Installation, name: &str, text: &str) -> Value {
     here.write(name, text);
     here.json(&["context", "put", "--project", "web", name, "--if-match", "*"])["context"]["context_data"]
@@ -21,7 +21,7 @@ fn installation() -> Installation {
 }
 
 #[test]
-fn yaml_means_what_its_version_1_2_says() {
+fn yaml_is_read_as_version_1_2() {
     let here = installation();
     let text = "\
 # A comment.
@@ -51,9 +51,11 @@ copy: *base
 世界: é
 ";
     let expected = json!({
-        "text": "plain words", "quoted": "123", "double": "tab\tand é", "block": "two\nlines\n", "folded": "one line",
+        "text": "plain words", "quoted": "123", "double": "tab\tand é", "block": "two\nlines\n",
+        "folded": "one line",
         "no": "no", "on": "On", "date": "2026-09-01", "time": "12:30:45", "long": "1_000", "version": 1.1,
-        "integer": [0, -7, 12, 31, 15, u64::MAX, i64::MIN], "float": [1.5, -0.5, 2, 1000, 1.797_693_134_862_315_7e308],
+        "integer": [0, -7, 12, 31, 15, u64::MAX, i64::MIN],
+        "float": [1.5, -0.5, 2, 1000, 1.797_693_134_862_315_7e308],
         "nothing": [null, null], "truth": [true, false, true], "tagged": ["1", 2],
         "base": {"a": 1, "b": ["x"]}, "copy": {"a": 1, "b": ["x"]}, "": "empty name", "世界": "é"
     });
@@ -64,7 +66,7 @@ copy: *base
 }
 
 #[test]
-fn toml_comes_with_dates_as_strings() {
+fn dates_of_toml_become_strings() {
     let here = installation();
     let text = "\
 day = 2026-09-01
@@ -86,15 +88,16 @@ n = 1
 n = 2
 ";
     let expected = json!({
-        "day": "2026-09-01", "moment": "2026-09-01T12:00:00.5+02:00", "clock": "12:30:00", "hex": 255, "bits": 5,
-        "long": 1000, "negative": -7, "float": [1.5, 2, 0.0625], "quoted name": "two\nlines", "a": {"b": {"c": true}},
+        "day": "2026-09-01", "moment": "2026-09-01T12:00:00.5+02:00", "clock": "12:30:00", "hex": 255,
+        "bits": 5, "long": 1000, "negative": -7, "float": [1.5, 2, 0.0625], "quoted name": "two\nlines",
+        "a": {"b": {"c": true}},
         "list": [{"n": 1}, {"n": 2}]
     });
     assert_eq!(stored(&here, "a.toml", text), expected);
 }
 
 #[test]
-fn what_json_could_not_keep_is_refused_with_its_place() {
+fn what_json_cannot_represent_is_refused_with_its_position() {
     let here = installation();
     for (name, text, says) in [
         ("a.json", "{\"a\": {\"b\": 1, \"b\": 2}}", "at '/a/b'"),
@@ -119,7 +122,7 @@ fn what_json_could_not_keep_is_refused_with_its_place() {
         ("a.yaml", "a: !!binary aGk=", "tag"),
         ("a.yaml", "a: !!int x", "tag"),
         ("a.yaml", "a: *b", "line 1, column 4"),
-        ("a.yaml", "a: &a [*a]", "within what it stands for"),
+        ("a.yaml", "a: &a [*a]", "inside its own anchor"),
         ("a.yaml", "a: 1\n---\nb: 2", "second document"),
         ("a.yaml", "a: [1\nb: 2", "not YAML"),
         ("a.yaml", "a:\n\t- b", "not YAML"),
@@ -148,7 +151,7 @@ fn what_json_could_not_keep_is_refused_with_its_place() {
 }
 
 #[test]
-fn hostile_texts_are_refused_soon() {
+fn hostile_texts_are_refused_quickly() {
     let here = installation();
     let doubled = (1..30).map(|level| {
         let alias = format!("*a{}", level - 1);
@@ -167,7 +170,7 @@ fn hostile_texts_are_refused_soon() {
         ("a.toml", format!("{dots} = 1"), "recursion limit"),
         ("a.toml", format!("a = {}", "[".repeat(100_000)), "max recursion depth"),
         ("a.json", "[".repeat(100_000), "containers"),
-        ("a.yaml", format!("a: {}", "x".repeat(9 * 1024 * 1024)), "limit of a text"),
+        ("a.yaml", format!("a: {}", "x".repeat(9 * 1024 * 1024)), "are allowed"),
     ] {
         let start: String = text.chars().take(20).collect();
         here.write(name, text);
@@ -177,7 +180,7 @@ fn hostile_texts_are_refused_soon() {
 }
 
 #[test]
-fn the_syntax_of_data_and_standard_input_is_json_unless_it_is_said() {
+fn data_and_standard_input_are_json_unless_format_is_given() {
     let here = installation();
     let put = ["context", "put", "--project", "web", "--if-match", "*"];
     here.fails(2, &[&put[..], &["--data", "a: 1"]].concat());

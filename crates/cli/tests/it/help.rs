@@ -2,7 +2,7 @@
 
 use crate::support::Installation;
 
-/// Every command that does something, as words.
+/// Every command.
 const COMMANDS: [&str; 21] = [
     "serve",
     "bootstrap",
@@ -28,7 +28,7 @@ const COMMANDS: [&str; 21] = [
 ];
 
 #[test]
-fn every_command_explains_itself_with_an_example() {
+fn the_help_of_every_command_has_an_example() {
     let here = Installation::new();
     for command in COMMANDS {
         for flag in ["-h", "--help"] {
@@ -43,7 +43,7 @@ fn every_command_explains_itself_with_an_example() {
 }
 
 #[test]
-fn completions_are_printed_for_every_shell_and_touch_no_store() {
+fn completions_are_printed_for_every_shell_without_opening_a_store() {
     let here = Installation::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = here.run(&["completions", shell]);

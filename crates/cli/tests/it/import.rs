@@ -1,4 +1,4 @@
-//! `context import DIR`: what is written, what is refused and where, and what is undone.
+//! `context import DIR`: what is written, what is refused at which position, and what is undone.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::support::Installation;
 
-/// The counts of a report: created, replaced, unchanged, refused.
+/// Returns the counts of a report: created, replaced, unchanged, refused.
 fn counts(report: &Value) -> [u64; 4] {
     ["created", "replaced", "unchanged", "refused"].map(|name| report[name].as_u64().unwrap())
 }
 
-/// Runs an import that refuses something, and answers its report.
+/// Runs an import that refuses something, and returns its report.
 fn refused(here: &Installation, args: &[&str]) -> Value {
     let output = here.run(&[&["context", "import", "--output", "json"], args].concat());
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
@@ -34,7 +34,7 @@ fn small_tree(here: &Installation) {
 }
 
 #[test]
-fn a_tree_is_loaded_once_and_only_its_changes_again() {
+fn a_second_import_writes_only_what_changed() {
     let here = Installation::new();
     small_tree(&here);
     let first = here.json(&["context", "import", "tree"]);
@@ -45,7 +45,7 @@ fn a_tree_is_loaded_once_and_only_its_changes_again() {
     let before = changes(&here);
     assert_eq!(counts(&here.json(&["context", "import", "tree"])), [0, 0, 4, 0]);
     assert_eq!(changes(&here), before);
-    // The same document in another syntax, and members in another order, are no change.
+    // The same document in another syntax is not a change.
     std::fs::remove_file(here.path().join("tree/web/project.json")).unwrap();
     here.write("tree/web/project.toml", "l = [1]\n");
     here.write("tree/global.yaml", "a: 2\n");
@@ -59,7 +59,7 @@ fn a_tree_is_loaded_once_and_only_its_changes_again() {
 }
 
 #[test]
-fn members_that_a_folder_does_not_speak_of_stay() {
+fn members_that_a_folder_does_not_have_stay() {
     let here = Installation::new();
     here.json(&["context", "put", "--project", "web", "--data", "{}", "--title", "Web", "--tag", "x"]);
     here.write("tree/web/project.yaml", "a: 1");
@@ -89,15 +89,15 @@ fn names_are_percent_encoded_keys() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_happen_and_writes_nothing() {
+fn a_dry_run_reports_and_writes_nothing() {
     let here = Installation::new();
     small_tree(&here);
     here.write("tree/web/feature%2Flogin/43.yaml", "l: [3\n");
     let report = refused(&here, &["tree", "--dry-run"]);
     assert_eq!((counts(&report), &report["dry_run"]), ([4, 0, 0, 1], &json!(true)));
     let output = here.run(&["context", "import", "tree", "--dry-run"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("nothing was written") && said.contains("web/project.json"), "{said}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("nothing was written") && shown.contains("web/project.json"), "{shown}");
     assert_eq!(changes(&here), 0);
     here.fails(1, &["context", "get", "--project", "web"]);
     let atomic = refused(&here, &["tree", "--dry-run", "--atomic"]);
@@ -105,7 +105,7 @@ fn a_dry_run_says_what_would_happen_and_writes_nothing() {
 }
 
 #[test]
-fn what_is_refused_is_named_with_file_and_place() {
+fn a_refusal_names_file_and_position() {
     let here = Installation::new();
     small_tree(&here);
     here.write("tree/global.inheritance.yaml", "locked: [/a]\n");
@@ -147,16 +147,16 @@ fn what_is_refused_is_named_with_file_and_place() {
             ("web/main/branch.yaml", Some(2), "/a"),
         ]
     );
-    // What is right was written nevertheless.
+    // Nodes without faults were written nevertheless.
     assert_eq!(counts(&report), [4, 0, 0, 8]);
     let output = here.run(&["context", "import", "tree"]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("refused: web/main/branch.yaml, line 2, column 1, at '/a':"), "{told}");
-    assert!(told.contains("locked by the global node"), "{told}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("refused: web/main/branch.yaml, line 2, column 1, at '/a':"), "{errors}");
+    assert!(errors.contains("locked by the global node"), "{errors}");
 }
 
 #[test]
-fn what_is_left_alone_is_said() {
+fn ignored_files_are_reported() {
     let here = Installation::new();
     small_tree(&here);
     here.write("outside/secret.yaml", "a: 1");
@@ -174,7 +174,7 @@ fn what_is_left_alone_is_said() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let ignored: Vec<_> =
         report["ignored"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-    let told = String::from_utf8(output.stderr).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
     for name in [
         "README.md",
         "globl.yaml",
@@ -186,7 +186,7 @@ fn what_is_left_alone_is_said() {
         "web/main/lost.yaml",
     ] {
         assert!(ignored.iter().any(|line| line.starts_with(&format!("{name}: "))), "{name}: {ignored:?}");
-        assert!(told.contains(&format!("ignored: {name}: ")), "{name}: {told}");
+        assert!(errors.contains(&format!("ignored: {name}: ")), "{name}: {errors}");
     }
     assert_eq!(ignored.len(), 8, "{ignored:?}");
     // A link within the folder is followed.
@@ -194,10 +194,10 @@ fn what_is_left_alone_is_said() {
 }
 
 #[test]
-fn all_or_nothing_checks_everything_first() {
+fn an_atomic_import_checks_everything_first() {
     let here = Installation::new();
     small_tree(&here);
-    // The lock comes with the same import, and the project that it is about stands in the same folder.
+    // The lock, and the project that it blocks, are in the same import.
     here.write("tree/global.inheritance.yaml", "locked: [/l]\n");
     let report = refused(&here, &["tree", "--atomic"]);
     assert_eq!((counts(&report), &report["held_back"]), ([0, 0, 0, 3], &json!(1)));
@@ -205,9 +205,9 @@ fn all_or_nothing_checks_everything_first() {
     assert_eq!(here.json(&["context", "list"])["items"].as_array().unwrap().len(), 1);
 }
 
-/// Another writer comes between the reading and the writing of an import, which puts back what it wrote.
+/// Another process writes between the reads and the writes of an import, which then undoes its writes.
 #[test]
-fn all_or_nothing_undoes_what_was_written() {
+fn an_atomic_import_undoes_its_writes() {
     const TASKS: usize = 1000;
     let here = Installation::new();
     let task = |key| ["--project", "web", "--branch", "main", "--task", key];
@@ -238,29 +238,30 @@ fn all_or_nothing_undoes_what_was_written() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(counts(&report), [0, 0, 0, 1]);
     assert_eq!((&report["undone"], &report["left"]), (&json!(TASKS + 6), &json!(1)));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(told, "");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors, "");
     let global = here.json(&["context", "get"]);
     assert_eq!((&global["context_data"], &global["title"]), (&json!({"old": true}), &json!("kept")));
     assert_eq!(global["inheritance"], json!({"locked": ["/x"]}));
     let data = |key| here.json(&[&["context", "get"], &task(key)[..]].concat())["context_data"].clone();
-    // Its lock went first; what another lock kept out before cannot be written anew, and is named.
+    // The lock on /y was undone first. A value that the older lock on /x blocks cannot be written again, and
+    // is named.
     assert_eq!((data("free"), data("blocked")), (json!({"y": 1}), json!({})));
     let items = report["items"].as_array().unwrap();
     let left = items.iter().find(|item| item["outcome"] == "left").unwrap();
     assert_eq!(left["node"], "global/web/main/blocked");
     assert!(left["left_because"].as_str().unwrap().contains("locked"), "{left}");
-    // Nobody had written the project: it is empty again.
+    // The project was never written before: it is empty again.
     assert_eq!(here.json(&["context", "get", "--project", "web"])["context_data"], json!({}));
     let theirs = here.json(&[&["context", "get"], &last[..]].concat());
     assert_eq!(theirs["context_data"], json!({"theirs": true}));
-    // The nodes that were there, and none that the import made: not even the project and branch above its task.
+    // Only the nodes from before are left; the parents that the import created are gone too.
     let listed = here.json(&["context", "list"]);
     assert_eq!(listed["items"].as_array().unwrap().len(), 6, "{listed:#}");
 }
 
 #[test]
-fn a_source_that_is_none_is_refused() {
+fn a_source_without_contexts_is_refused() {
     let here = Installation::new();
     std::fs::create_dir(here.path().join("empty")).unwrap();
     for (code, args, says) in [

@@ -1,4 +1,4 @@
-//! `key`, and a server that asks for keys.
+//! `key`, and a server that requires keys.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Installation;
 
-/// Runs what must succeed, and answers standard output and standard error.
+/// Runs a command that must succeed, and returns standard output and standard error.
 fn printed(here: &Installation, args: &[&str]) -> (String, String) {
     let output = here.run(args);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -91,15 +91,15 @@ fn doctor_says_whether_keys_exist() {
     let key = here.json(&["key", "create", "--scope", "operator", "--name", "ops"]);
     here.json(&["key", "create", "--scope", "operator", "--name", "ops"]);
     here.json(&["key", "revoke", key["id"].as_str().unwrap()]);
-    assert_eq!(keys(), "2, of which 1 work");
+    assert_eq!(keys(), "2, 1 of them work");
 }
 
 /// A server of the installation.
 struct Server {
     process: Child,
     address: String,
-    /// What it said before it served.
-    said: String,
+    /// What it logged before it served.
+    logged: String,
 }
 
 impl Server {
@@ -108,20 +108,20 @@ impl Server {
         let mut process =
             here.command(&args).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = String::new();
+        let mut logged = String::new();
         let address = loop {
             let line = lines.next().unwrap().unwrap();
             if let Some((_, rest)) = line.split_once("serving on http://") {
                 break rest.split(',').next().unwrap().to_owned();
             }
-            said.push_str(&line);
+            logged.push_str(&line);
         };
-        // Whoever reads no more blocks the server once the pipe is full.
+        // The pipe must be read on: once it is full, the server would block.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address, said }
+        Self { process, address, logged }
     }
 
-    /// The status of a request for the tenant's global node.
+    /// Returns the status of a request for the tenant's global node.
     fn status(&self, authorization: Option<&str>) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let header =
@@ -131,9 +131,9 @@ impl Server {
             "GET /v1/tenants/default/tree HTTP/1.1\r\nHost: {host}\r\n{header}Connection: close\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split(' ').nth(1).unwrap().to_owned()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response.split(' ').nth(1).unwrap().to_owned()
     }
 }
 
@@ -145,28 +145,28 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_server_asks_for_keys_if_it_is_told_to() {
+fn a_server_requires_keys_if_configured() {
     let here = Installation::new();
     let key = here.json(&["key", "create", "--tenant", "default", "--scope", "read", "--name", "r"]);
     let token = key["token"].as_str().unwrap();
     let open = Server::start(&here, &[]);
-    assert!(open.said.contains("API keys") && open.said.contains("--auth keys"), "{}", open.said);
+    assert!(open.logged.contains("API keys") && open.logged.contains("--auth keys"), "{}", open.logged);
     assert_eq!(open.status(None), "200");
     let asking = Server::start(&here, &["--auth", "keys"]);
-    assert_eq!(asking.said, "");
+    assert_eq!(asking.logged, "");
     assert_eq!((asking.status(None).as_str(), asking.status(Some(token)).as_str()), ("401", "200"));
     here.json(&["key", "revoke", key["id"].as_str().unwrap()]);
     assert_eq!(asking.status(Some(token)), "401");
     here.write("settings.toml", "auth = \"keys\"\n");
     let configured = Server::start(&here, &["--config", "settings.toml"]);
-    assert!(configured.said.contains("none that works"), "{}", configured.said);
+    assert!(configured.logged.contains("none that works"), "{}", configured.logged);
     assert_eq!(configured.status(None), "401");
     let overridden = Server::start(&here, &["--config", "settings.toml", "--auth", "none"]);
     assert_eq!(overridden.status(None), "200");
 }
 
 #[test]
-fn beyond_loopback_a_server_asks_or_was_told_not_to() {
+fn beyond_loopback_a_server_requires_keys_or_insecure_no_auth() {
     let here = Installation::new();
     let refused = here.fails(2, &["serve", "--listen", "0.0.0.0:0"]);
     assert!(refused.contains("--auth keys") && refused.contains("--insecure-no-auth"), "{refused}");

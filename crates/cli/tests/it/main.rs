@@ -1,4 +1,4 @@
-//! The binary as its users meet it: arguments in, output and exit codes out.
+//! Black-box tests of the binary: arguments in, output and exit codes out.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! `context import --from-repo`: what coding agents already have.
+//! `context import --from-repo`: the instructions for coding agents in a repository.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -55,14 +55,16 @@ fn headings_name_the_text_below_them() {
             "sections": {"Web": {"text": "The shop.", "sections": {
                 "Commands": {"text": "- `make test`\n\n```sh\n# This is no heading.\n```"},
                 "Commands (2)": {"text": "Again."},
-                "Style of text and code": {"text": "> # Nor is this", "sections": {"Deeper": {"text": "Last."}}},
+                "Style of text and code": {
+                    "text": "> # Nor is this", "sections": {"Deeper": {"text": "Last."}},
+                },
             }}},
         })
     );
 }
 
 #[test]
-fn everything_that_agents_read_is_taken_and_nothing_else() {
+fn the_files_that_agents_read_are_loaded_and_no_others() {
     let here = Installation::new();
     let rule = "---\ndescription: Tests\nglobs: *.ts\nalwaysApply: false\n---\n\n# Tests\n\nUse vitest.\n";
     for (name, text) in [
@@ -99,7 +101,7 @@ fn everything_that_agents_read_is_taken_and_nothing_else() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let ignored = report["ignored"].to_string();
     assert!(
-        ignored.contains("CLAUDE.md: it is AGENTS.md") && ignored.contains("out of the repository"),
+        ignored.contains("CLAUDE.md: it is a link to AGENTS.md") && ignored.contains("out of the repository"),
         "{ignored}"
     );
     let guidance = guidance(&here, &["--project", "web", "--branch", "main"]);
@@ -125,7 +127,7 @@ fn everything_that_agents_read_is_taken_and_nothing_else() {
 }
 
 #[test]
-fn the_rest_of_the_document_stays_and_a_repetition_changes_nothing() {
+fn the_rest_of_the_document_stays_and_a_second_import_changes_nothing() {
     let here = Installation::new();
     let document = r#"{"language": "rust", "guidance": {"old": 1}}"#;
     here.json(&["context", "put", "--project", "web", "--title", "Web", "--data", document]);
@@ -143,7 +145,7 @@ fn the_rest_of_the_document_stays_and_a_repetition_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_refused_by_file() {
+fn a_file_that_cannot_be_stored_is_named() {
     let here = Installation::new();
     here.write("repo/AGENTS.md", "a\0b");
     here.write("repo/sub/AGENTS.md", b"\xff");
@@ -151,7 +153,7 @@ fn what_cannot_be_kept_is_refused_by_file() {
     assert_eq!(errors.status.code(), Some(1));
     let errors = String::from_utf8(errors.stderr).unwrap();
     assert!(
-        errors.contains("AGENTS.md, the text holds") && errors.contains("sub/AGENTS.md, the file is not"),
+        errors.contains("AGENTS.md, the text contains") && errors.contains("sub/AGENTS.md, the file is not"),
         "{errors}"
     );
     here.fails(1, &["context", "get", "--project", "web"]);
@@ -163,11 +165,11 @@ fn what_cannot_be_kept_is_refused_by_file() {
     assert!(String::from_utf8(big.stderr).unwrap().contains("split it over several contexts"));
     here.write("repo/AGENTS.md", "small");
     let locked = here.run(&import);
-    assert!(String::from_utf8(locked.stderr).unwrap().contains("at '/guidance"), "the lock was passed by");
+    assert!(String::from_utf8(locked.stderr).unwrap().contains("at '/guidance"), "the lock was ignored");
 }
 
 #[test]
-fn this_very_repository_can_be_imported() {
+fn this_repository_can_be_imported() {
     let here = Installation::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let import = ["context", "import", "--from-repo", root.to_str().unwrap(), "--project", "context-service"];

@@ -27,30 +27,30 @@ impl Served {
             }
         };
         let more = Arc::clone(&log);
-        // Whoever reads no more blocks the server once the pipe is full.
+        // The pipe must be read on: once it is full, the server would block.
         std::thread::spawn(move || lines.for_each(|line| more.lock().unwrap().push_str(&(line + "\n"))));
         Self { process, address, log }
     }
 
-    /// Host and port that it listens on.
+    /// Returns host and port that it listens on.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// What it has logged.
+    /// Returns what it has logged.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Response {
         self.call("GET", path, &[], None)
     }
 
-    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Response {
         self.call("PUT", path, &[("If-None-Match", "*")], Some(body))
     }
 
-    pub(crate) fn patch(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub(crate) fn patch(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Response {
         self.call("PATCH", path, headers, Some(body))
     }
 
@@ -60,7 +60,7 @@ impl Served {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Answer {
+    ) -> Response {
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = ("Content-Length", body.len().to_string());
         let known = headers.iter().map(|(name, value)| (*name, (*value).to_owned()));
@@ -79,7 +79,11 @@ impl Served {
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+        Response {
+            status,
+            head: head.to_lowercase(),
+            body: serde_json::from_str(body).unwrap_or(Value::Null),
+        }
     }
 }
 
@@ -90,17 +94,17 @@ impl Drop for Served {
     }
 }
 
-/// What a server answered.
+/// A response of the server.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// Status line and headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Value,
 }
 
-impl Answer {
-    /// The code of the problem that it must be.
+impl Response {
+    /// Asserts that this is a problem with that status, and returns its code.
     pub(crate) fn problem(&self, status: u16) -> &str {
         assert_eq!(self.status, status, "{self:?}");
         self.body["code"].as_str().unwrap()

@@ -1,24 +1,24 @@
-//! Settings: where they come from, which wins, and what is refused; secrets are in no output.
+//! Settings: where they come from, which one is used, and what is refused; no output contains a secret.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
 
 use crate::support::Installation;
 
-/// Runs with these variables instead of `DATABASE_URL`, and answers exit code and standard error.
+/// Runs with these variables instead of `DATABASE_URL`, and returns exit code and standard error.
 fn with(variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     let here = Installation::new();
     let mut command = here.command(args);
     command.env_remove("DATABASE_URL").env("HOME", here.path()).envs(variables.iter().copied());
-    read(&command.output().unwrap())
+    code_and_errors(&command.output().unwrap())
 }
 
-fn read(output: &Output) -> (Option<i32>, String) {
+fn code_and_errors(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
 }
 
 #[test]
-fn settings_come_from_flags_over_environment_over_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let here = Installation::new();
     let file = here.path().join("settings.toml");
     std::fs::write(&file, "store = \"sqlite:from-file\"\n").unwrap();
@@ -45,7 +45,7 @@ fn without_settings_the_store_is_in_the_users_data_directory() {
 }
 
 #[test]
-fn an_empty_variable_names_no_store() {
+fn an_empty_database_url_is_not_set() {
     let here = Installation::new();
     let mut command = here.command(&["tenant", "list"]);
     let output = command.env("DATABASE_URL", "").env("HOME", here.path()).output().unwrap();
@@ -53,11 +53,11 @@ fn an_empty_variable_names_no_store() {
     assert!(here.path().join(".local/share/context-service/control.db").exists());
 }
 
-/// A port of the loopback where nothing listens.
+/// A port on which nothing listens.
 const CLOSED: (&str, &str) = ("DB_PORT", "1");
 
 #[test]
-fn any_part_of_a_database_asks_for_postgresql_and_the_rest_has_defaults() {
+fn one_part_of_a_database_selects_postgresql_and_the_rest_has_defaults() {
     for (variables, names) in [
         (&[CLOSED, ("DB_HOST", "127.0.0.1")][..], ["127.0.0.1:1", "context_user", "context_service"]),
         (&[CLOSED, ("DB_HOST", "")], ["localhost:1", "context_user", "context_service"]),
@@ -76,7 +76,7 @@ fn any_part_of_a_database_asks_for_postgresql_and_the_rest_has_defaults() {
 }
 
 #[test]
-fn variables_that_are_set_to_nothing_are_not_set() {
+fn empty_variables_are_not_set() {
     let names = [
         "DB_HOST",
         "DB_PORT",
@@ -94,11 +94,13 @@ fn variables_that_are_set_to_nothing_are_not_set() {
 }
 
 #[test]
-fn the_url_wins_over_its_parts_and_says_so() {
+fn the_url_overrides_the_parts_with_a_notice() {
     let here = Installation::new();
     let listed = |args: &[&str]| {
         let mut command = here.command(args);
-        read(&command.env("DB_HOST", "db").env("DB_PASSWORD", "secret").env("DB_PORT", "x").output().unwrap())
+        code_and_errors(
+            &command.env("DB_HOST", "db").env("DB_PASSWORD", "secret").env("DB_PORT", "x").output().unwrap(),
+        )
     };
     let (code, errors) = listed(&["tenant", "list"]);
     assert_eq!(code, Some(0), "{errors}");
@@ -111,7 +113,7 @@ fn the_url_wins_over_its_parts_and_says_so() {
 }
 
 #[test]
-fn the_owners_connection_alone_names_no_store_to_serve() {
+fn the_owners_connection_alone_is_not_enough_to_serve() {
     let admin = ("DATABASE_ADMIN_URL", "postgres://owner:secret@127.0.0.1:1/db");
     let (code, errors) = with(&[admin], &["tenant", "list"]);
     assert!(code == Some(2) && errors.contains("DATABASE_URL") && !errors.contains("secret"), "{errors}");
@@ -120,7 +122,7 @@ fn the_owners_connection_alone_names_no_store_to_serve() {
 }
 
 #[test]
-fn an_owner_of_another_database_is_pointed_out() {
+fn a_different_database_of_the_owner_is_pointed_out() {
     let owner_of = |database: &str| format!("postgres://owner:secret@127.0.0.1:1/{database}");
     let bootstrap = |admin: &str| {
         with(
@@ -135,7 +137,7 @@ fn an_owner_of_another_database_is_pointed_out() {
 }
 
 #[test]
-fn what_is_not_honoured_or_cannot_be_is_refused_without_a_secret() {
+fn unusable_settings_are_refused_without_printing_a_secret() {
     let secret = "postgres://u:secret@h/db";
     for (variables, args, says) in [
         (
@@ -167,15 +169,16 @@ fn what_is_not_honoured_or_cannot_be_is_refused_without_a_secret() {
 }
 
 #[test]
-fn a_file_has_every_setting_and_its_errors_quote_no_line() {
+fn the_file_has_every_setting_and_its_errors_quote_no_line() {
     let here = Installation::new();
     let run = |text: &str, args: &[&str]| {
         here.write("settings.toml", text);
         let mut command = here.command(&[&["--config", "settings.toml"], args].concat());
-        read(&command.env_remove("DATABASE_URL").output().unwrap())
+        code_and_errors(&command.env_remove("DATABASE_URL").output().unwrap())
     };
     let (code, errors) = run(
-        "store = \"postgres://ann:secret@127.0.0.1:1/db\"\nadmin_store = \"postgres://owner:secret@127.0.0.1:1/db\"\n\
+        "store = \"postgres://ann:secret@127.0.0.1:1/db\"\n\
+         admin_store = \"postgres://owner:secret@127.0.0.1:1/db\"\n\
          connection_mode = \"pooled\"\nmax_connections = 2\ntenant_ids = [\"default\"]\n",
         &["tenant", "list"],
     );

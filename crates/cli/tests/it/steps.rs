@@ -1,13 +1,13 @@
-//! Documents whose commands are run: blocks of `sh`, and what they print.
+//! The commands in a document: blocks of `sh`, and the output that it shows for them.
 
-/// A block of commands, and what they print if the document says so.
+/// A block of commands, and the output that the document shows, if any.
 pub(crate) struct Step {
     pub(crate) commands: String,
     pub(crate) printed: Option<String>,
 }
 
-/// The blocks of a document that are fenced as `sh`, each with the block fenced as `text` that follows it. What is fenced as
-/// `console` is shown only.
+/// Returns the blocks of a document that are fenced as `sh`, each with the block fenced as `text` that
+/// follows. Blocks fenced as `console` are not run.
 pub(crate) fn steps(document: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for block in document.split("\n```").skip(1).step_by(2) {
@@ -22,23 +22,23 @@ pub(crate) fn steps(document: &str) -> Vec<Step> {
     steps
 }
 
-/// Those of the commands that set something for the commands after them.
+/// Returns the `export` lines, which later commands need.
 pub(crate) fn settings(commands: &str) -> String {
     let settings = commands.lines().filter(|line| line.starts_with("export "));
     settings.map(|line| line.to_owned() + "\n").collect()
 }
 
-/// Whether `printed` is what the document says; `…` there stands for anything within a line.
-pub(crate) fn matches(said: &str, printed: &str) -> bool {
-    let said: Vec<_> = said.trim_end().lines().collect();
+/// Whether `printed` is what the document shows; `…` in the document matches anything within a line.
+pub(crate) fn matches(shown: &str, printed: &str) -> bool {
+    let shown: Vec<_> = shown.trim_end().lines().collect();
     let printed: Vec<_> = printed.trim_end().lines().collect();
-    said.len() == printed.len()
-        && said.iter().zip(&printed).all(|(said, printed)| line_matches(said, printed))
+    shown.len() == printed.len()
+        && shown.iter().zip(&printed).all(|(shown, printed)| line_matches(shown, printed))
 }
 
-fn line_matches(said: &str, printed: &str) -> bool {
+fn line_matches(shown: &str, printed: &str) -> bool {
     let mut rest = printed.trim_end();
-    let mut parts = said.trim_end().split('…').peekable();
+    let mut parts = shown.trim_end().split('…').peekable();
     let Some(after_first) = parts.next().and_then(|first| rest.strip_prefix(first)) else { return false };
     rest = after_first;
     while let Some(part) = parts.next() {

@@ -14,12 +14,12 @@ impl Installation {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// The folder that commands run in.
+    /// Returns the folder that commands run in.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file, and creates the folders above it.
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.0.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -36,14 +36,15 @@ impl Installation {
         self.command(args).output().unwrap()
     }
 
-    /// Runs what must succeed, and reads what it prints.
+    /// Runs a command that must succeed, and parses its output.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["--output", "json"]].concat());
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Runs what must fail with `code`, printing nothing to standard output, and answers standard error.
+    /// Runs a command that must fail with `code` and print nothing on standard output; returns standard
+    /// error.
     pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
         let output = self.run(args);
         let errors = String::from_utf8(output.stderr).unwrap();

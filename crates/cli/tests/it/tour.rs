@@ -1,4 +1,4 @@
-//! The README's tour, run command by command: what it says is printed is what is printed, on both stores.
+//! Runs the README's tour command by command on both stores, and compares the output with what it shows.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::served::Served;
 use crate::steps::{Step, matches, settings, steps};
 use crate::support::Installation;
 
-/// What stands in the README between the tour's heading and the next one.
+/// Returns the README's text between the tour's heading and the next one.
 fn tour() -> String {
     let readme =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
@@ -17,17 +17,17 @@ fn tour() -> String {
 }
 
 #[test]
-fn the_tour_is_true() {
-    take("sqlite:data");
+fn the_tour_works() {
+    run_tour("sqlite:data");
 }
 
 #[test]
-fn the_tour_is_true_on_postgresql() {
-    take(&Database::with("default").url());
+fn the_tour_works_on_postgresql() {
+    run_tour(&Database::with("default").url());
 }
 
-#[expect(clippy::disallowed_methods, reason = "the commands need the PATH that there is")]
-fn take(store: &str) {
+#[expect(clippy::disallowed_methods, reason = "the commands need the PATH of this process")]
+fn run_tour(store: &str) {
     let here = Installation::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     std::os::unix::fs::symlink(root.join("examples"), here.path().join("examples")).unwrap();
@@ -36,7 +36,7 @@ fn take(store: &str) {
     let binaries = Path::new(env!("CARGO_BIN_EXE_context-service")).parent().unwrap();
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
     let steps = steps(&tour());
-    assert!(steps.len() > 8, "the tour has {} steps: the test reads it wrongly", steps.len());
+    assert!(steps.len() > 8, "the tour has {} steps: the test parses it wrongly", steps.len());
     let mut before = String::from("set -euo pipefail\n");
     for Step { commands, printed } in steps {
         let commands = commands.replace("127.0.0.1:8000", server.address()).replace("sqlite:data", store);
@@ -46,10 +46,10 @@ fn take(store: &str) {
         let shown = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{commands}\n{shown}\n{errors}");
-        if let Some(said) = printed {
+        if let Some(expected) = printed {
             assert!(
-                matches(&said, &shown),
-                "{commands}\nthe README says:\n{said}\nit prints:\n{shown}\n{errors}"
+                matches(&expected, &shown),
+                "{commands}\nthe README shows:\n{expected}\nit prints:\n{shown}\n{errors}"
             );
         }
         before.push_str(&settings(&commands));

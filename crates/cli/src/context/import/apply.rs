@@ -1,4 +1,4 @@
-//! Carrying an import out, node after node, global first.
+//! Writes the nodes of an import, one after the other, global first.
 
 use std::io::{IsTerminal, stderr};
 
@@ -10,91 +10,84 @@ use context_domain::tree::{Address, Scope};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
-use super::found::{Files, Wrong};
-use super::plan::{Plan, Planned, Step};
-use super::undo::{Done, undo};
+use super::outcome::{ImportItem, ImportOutcome};
+use super::plan::{ImportPlan, ImportStep, PlannedNode};
+use super::source::{FileRefusal, SourceFiles};
+use super::undo::{DoneWrite, undo_writes};
 use crate::args::ImportArgs;
 
-/// A node and what became of it.
-pub(super) struct Item {
-    pub(super) scope: Scope,
-    pub(super) files: Files,
-    pub(super) outcome: Outcome,
-}
-
-pub(super) enum Outcome {
-    Created,
-    Replaced,
-    Unchanged,
-    Refused(Vec<Wrong>),
-    /// It was not tried, because something else failed.
-    HeldBack,
-    /// It was written, and put back.
-    Undone,
-    /// It was written, and could not be put back.
-    Left(String),
-}
-
-/// Does what is planned, or in a dry run says what would be done.
-pub(super) async fn apply(service: &Service, caller: &Caller, plan: Plan, args: &ImportArgs) -> Vec<Item> {
+/// Writes what is planned; in a dry run only reports what would be written.
+pub(super) async fn apply_plan(
+    service: &Service,
+    caller: &Caller,
+    plan: ImportPlan,
+    args: &ImportArgs,
+) -> Vec<ImportItem> {
     let refused = plan.nodes.iter().any(|node| node.step.is_err());
     let hold_back = args.atomic && refused;
-    let writes = plan.nodes.iter().filter(|node| matches!(node.step, Ok(Step::Write(_)))).count();
+    let writes = plan.nodes.iter().filter(|node| matches!(node.step, Ok(ImportStep::Write(_)))).count();
     let mut items = Vec::new();
     if args.dry_run || hold_back {
         items.extend(plan.nodes.into_iter().map(|node| {
             let outcome = match &node.step {
-                Ok(Step::Write(_)) if hold_back => Outcome::HeldBack,
-                Ok(Step::Write(_)) => written(&node),
-                Ok(Step::Nothing) => Outcome::Unchanged,
-                Err(wrong) => Outcome::Refused(wrong.clone()),
+                Ok(ImportStep::Write(_)) if hold_back => ImportOutcome::HeldBack,
+                Ok(ImportStep::Write(_)) => write_outcome(&node),
+                Ok(ImportStep::Nothing) => ImportOutcome::Unchanged,
+                Err(wrong) => ImportOutcome::Refused(wrong.clone()),
             };
-            Item { scope: node.scope, files: node.files, outcome }
+            ImportItem { scope: node.scope, files: node.files, outcome }
         }));
         return items;
     }
-    let progress = progress(writes);
+    let progress = progress_bar(writes);
     let mut done = Vec::new();
     let mut stopped = false;
     for node in plan.nodes {
-        let wrote = written(&node);
-        let Planned { scope, files, existing, step } = node;
+        let wrote = write_outcome(&node);
+        let PlannedNode { scope, files, existing, step } = node;
         let outcome = match step {
-            Err(wrong) => Outcome::Refused(wrong),
-            Ok(Step::Nothing) => Outcome::Unchanged,
-            Ok(Step::Write(_)) if stopped => Outcome::HeldBack,
-            Ok(Step::Write(body)) => match write(service, caller, &scope, existing.as_deref(), body).await {
-                Ok(etag) => {
-                    done.push(Done { item: items.len(), scope: scope.clone(), etag, before: existing });
-                    wrote
+            Err(wrong) => ImportOutcome::Refused(wrong),
+            Ok(ImportStep::Nothing) => ImportOutcome::Unchanged,
+            Ok(ImportStep::Write(_)) if stopped => ImportOutcome::HeldBack,
+            Ok(ImportStep::Write(body)) => {
+                match write_node(service, caller, &scope, existing.as_deref(), body).await {
+                    Ok(etag) => {
+                        done.push(DoneWrite {
+                            item: items.len(),
+                            scope: scope.clone(),
+                            etag,
+                            before: existing,
+                        });
+                        wrote
+                    }
+                    Err(error) => {
+                        // A refusal concerns one node; a failure of the store concerns all that follow.
+                        stopped = args.atomic || error.is_failure();
+                        ImportOutcome::Refused(refusals(&files, &error))
+                    }
                 }
-                Err(error) => {
-                    // A refusal is about one node; a failure of the store is about all that follow.
-                    stopped = args.atomic || error.is_failure();
-                    Outcome::Refused(wrongs(&files, &error))
-                }
-            },
+            }
         };
         progress.inc(1);
-        items.push(Item { scope, files, outcome });
+        items.push(ImportItem { scope, files, outcome });
     }
     progress.finish_and_clear();
     if stopped && args.atomic {
-        undo(service, caller, done, &plan.missing_above, &mut items).await;
+        undo_writes(service, caller, done, &plan.missing_above, &mut items).await;
     }
     items
 }
 
-/// What a write of the node is called.
-fn written(node: &Planned) -> Outcome {
+/// Returns the outcome of a successful write of the node.
+fn write_outcome(node: &PlannedNode) -> ImportOutcome {
     match &node.existing {
-        Some(context) if context.version > 0 => Outcome::Replaced,
-        _ => Outcome::Created,
+        Some(context) if context.version > 0 => ImportOutcome::Replaced,
+        _ => ImportOutcome::Created,
     }
 }
 
-/// Writes over just what was read, or where nobody had written.
-async fn write(
+/// Writes a node over the version that was read, or where nothing was written before.
+async fn write_node(
     service: &Service,
     caller: &Caller,
     scope: &Scope,
@@ -110,15 +103,15 @@ async fn write(
     Ok(written.etag)
 }
 
-fn wrongs(files: &Files, error: &Error) -> Vec<Wrong> {
+fn refusals(files: &SourceFiles, error: &Error) -> Vec<FileRefusal> {
     if error.faults().is_empty() {
-        return vec![Wrong::whole(&files.document, error.to_string())];
+        return vec![FileRefusal::whole(&files.document, error.to_string())];
     }
-    error.faults().iter().map(|fault| files.wrong(fault.clone())).collect()
+    error.faults().iter().map(|fault| files.refusal(fault.clone())).collect()
 }
 
-/// A bar for people at a terminal, and nothing for anybody else.
-fn progress(writes: usize) -> ProgressBar {
+/// Creates a progress bar, which is hidden unless standard error is a terminal.
+fn progress_bar(writes: usize) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -1,4 +1,4 @@
-//! Markdown as members: each heading names the text below it.
+//! Converts Markdown to JSON members: each heading names the text below it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::ops::Range;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde_json::{Map, Value, json};
 
-/// `{"text", "sections"?, "front_matter"?}`: the whole text, the sections by heading, and the block that the text begins
-/// with.
-pub(super) fn members(text: &str) -> Map<String, Value> {
+/// Returns `{"text", "sections"?, "front_matter"?}`: the whole text, the sections by heading, and the block
+/// between `---` lines at its beginning.
+pub(super) fn markdown_members(text: &str) -> Map<String, Value> {
     let outline = outline(text);
     let mut members = Map::new();
     members.insert("text".to_owned(), text.into());
@@ -24,7 +24,7 @@ pub(super) fn members(text: &str) -> Map<String, Value> {
 struct Heading {
     level: HeadingLevel,
     title: String,
-    /// Where the heading itself stands in the text.
+    /// The heading's own position in the text.
     range: Range<usize>,
 }
 
@@ -34,7 +34,7 @@ struct Outline {
     front_matter: Option<String>,
 }
 
-/// The headings of a text, without those in quotations and lists.
+/// Finds the headings of a text, except those in quotations and lists.
 fn outline(text: &str) -> Outline {
     let mut outline = Outline::default();
     let mut open = 0_usize;
@@ -73,15 +73,15 @@ fn outline(text: &str) -> Outline {
     outline
 }
 
-/// The sections that begin with `headings`, the last of which ends at `end`. A heading stands within the nearest one above
-/// it of a higher rank, so that this goes six levels deep at the most.
+/// Builds the sections that begin with `headings`; the last one ends at `end`. A heading belongs to the
+/// nearest one before it of a higher rank, so the recursion is at most six levels deep.
 fn sections(text: &str, headings: &[Heading], end: usize) -> Value {
     let mut members = Map::new();
     let mut seen = BTreeMap::<&str, usize>::new();
     let mut rest = headings;
-    while let Some((heading, behind)) = rest.split_first() {
-        let within = behind.iter().take_while(|other| other.level > heading.level).count();
-        let (inner, others) = behind.split_at(within);
+    while let Some((heading, after)) = rest.split_first() {
+        let within = after.iter().take_while(|other| other.level > heading.level).count();
+        let (inner, others) = after.split_at(within);
         let section_end = others.first().map_or(end, |next| next.range.start);
         let own_end = inner.first().map_or(section_end, |next| next.range.start);
         let own = text.get(heading.range.end..own_end).unwrap_or_default().trim();
@@ -90,14 +90,18 @@ fn sections(text: &str, headings: &[Heading], end: usize) -> Value {
             section.insert("sections".to_owned(), sections(text, inner, section_end));
         }
         let title = if heading.title.is_empty() { "(untitled)" } else { heading.title.as_str() };
-        members.insert(unique(title, &mut seen, &members), section);
+        members.insert(unique_title(title, &mut seen, &members), section);
         rest = others;
     }
     Value::Object(members)
 }
 
-/// `title`, or `title (2)` where it is taken.
-fn unique<'t>(title: &'t str, seen: &mut BTreeMap<&'t str, usize>, taken: &Map<String, Value>) -> String {
+/// Returns `title`, or `title (2)` if that name is taken.
+fn unique_title<'t>(
+    title: &'t str,
+    seen: &mut BTreeMap<&'t str, usize>,
+    taken: &Map<String, Value>,
+) -> String {
     let count = seen.entry(title).or_default();
     loop {
         *count += 1;

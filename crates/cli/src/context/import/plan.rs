@@ -1,4 +1,4 @@
-//! What an import would do: each node compared with what is there, and checked against the tree as it would be.
+//! Plans an import: compares each node with the store, and checks it against the tree as it would be.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,83 +13,87 @@ use context_domain::service::Service;
 use context_domain::tree::{Address, Scope};
 use serde_json::{Map, Value};
 
-use super::found::{Files, Node, Wanted, Wrong};
+use super::source::{FileRefusal, SourceFiles, SourceNode, WantedContent};
 
-/// A node with what is to be done about it.
-pub(super) struct Planned {
+/// A node with what the import does to it.
+pub(super) struct PlannedNode {
     pub(super) scope: Scope,
-    pub(super) files: Files,
-    /// What was there; none where nothing was, or nobody had written yet.
+    pub(super) files: SourceFiles,
+    /// The context before the import; `None` if there was no node.
     pub(super) existing: Option<Arc<Context>>,
-    pub(super) step: Result<Step, Vec<Wrong>>,
+    pub(super) step: Result<ImportStep, Vec<FileRefusal>>,
 }
 
-/// What is to be done about a node.
-pub(super) enum Step {
+/// What the import does to a node.
+pub(super) enum ImportStep {
     Write(Map<String, Value>),
     Nothing,
 }
 
-/// What was planned, and which nodes above the planned ones are missing.
-pub(super) struct Plan {
-    pub(super) nodes: Vec<Planned>,
-    /// They are made, empty, when what stands below them is written.
+/// The planned nodes, and the missing nodes above them.
+pub(super) struct ImportPlan {
+    pub(super) nodes: Vec<PlannedNode>,
+    /// These are created, empty, when a node below them is written.
     pub(super) missing_above: Vec<Scope>,
 }
 
-pub(super) async fn plan(service: &Service, caller: &Caller, nodes: Vec<Node>) -> Result<Plan, Error> {
-    let mut tree = Tree { service, caller, nodes: HashMap::new(), missing: Vec::new() };
+pub(super) async fn plan_import(
+    service: &Service,
+    caller: &Caller,
+    nodes: Vec<SourceNode>,
+) -> Result<ImportPlan, Error> {
+    let mut tree = PlannedTree { service, caller, nodes: HashMap::new(), missing: Vec::new() };
     let mut planned = Vec::new();
     for node in nodes {
-        planned.push(tree.planned(node).await?);
+        planned.push(tree.plan_node(node).await?);
     }
     let scopes: Vec<_> = planned.iter().map(|node| node.scope.clone()).collect();
     let missing_above = tree.missing.into_iter().filter(|scope| !scopes.contains(scope)).collect();
-    Ok(Plan { nodes: planned, missing_above })
+    Ok(ImportPlan { nodes: planned, missing_above })
 }
 
 /// The tree as it would be with the nodes planned so far.
-struct Tree<'a> {
+struct PlannedTree<'a> {
     service: &'a Service,
     caller: &'a Caller,
-    /// The content at each place that was looked at.
+    /// The content at each scope that was read or planned.
     nodes: HashMap<Scope, Option<Arc<Content>>>,
     missing: Vec<Scope>,
 }
 
-impl Tree<'_> {
-    async fn planned(&mut self, node: Node) -> Result<Planned, Error> {
-        let Node { scope, files, wanted } = node;
+impl PlannedTree<'_> {
+    async fn plan_node(&mut self, node: SourceNode) -> Result<PlannedNode, Error> {
+        let SourceNode { scope, files, wanted } = node;
         let wanted = match wanted {
             Ok(wanted) => wanted,
-            Err(wrong) => return Ok(Planned { scope, files, existing: None, step: Err(wrong) }),
+            Err(wrong) => return Ok(PlannedNode { scope, files, existing: None, step: Err(wrong) }),
         };
-        let existing = self.read(&scope).await?;
+        let existing = self.read_node(&scope).await?;
         let above = self.above(&scope).await?;
-        let body = body(existing.as_deref(), wanted);
-        let wrong = |faults: Vec<Fault>| faults.into_iter().map(|fault| files.wrong(fault)).collect();
+        let body = request_body(existing.as_deref(), wanted);
+        let refusals = |faults: Vec<Fault>| faults.into_iter().map(|fault| files.refusal(fault)).collect();
         let checked = Content::from_json(&body, Some(scope.level()))
             .and_then(|content| check_locks(&above, existing.as_deref(), &content).map(|()| content));
         let step = match checked {
-            Err(faults) => Err(wrong(faults)),
+            Err(faults) => Err(refusals(faults)),
             Ok(content) => {
                 let written = existing.as_deref().filter(|context| context.version > 0);
                 let same = written.is_some_and(|context| context.content == content);
                 self.nodes.insert(scope.clone(), Some(Arc::new(content)));
-                Ok(if same { Step::Nothing } else { Step::Write(body) })
+                Ok(if same { ImportStep::Nothing } else { ImportStep::Write(body) })
             }
         };
-        Ok(Planned { scope, files, existing, step })
+        Ok(PlannedNode { scope, files, existing, step })
     }
 
-    /// The contents above a place, global first, as they would be.
+    /// Returns the contents above a scope as they would be, global first.
     async fn above(&mut self, scope: &Scope) -> Result<Vec<Arc<Content>>, Error> {
         let mut above = Vec::new();
         let mut at = scope.parent();
         while let Some(parent) = at {
             let content = match self.nodes.get(&parent) {
                 Some(content) => content.clone(),
-                None => self.read(&parent).await?.map(|context| Arc::new(context.content.clone())),
+                None => self.read_node(&parent).await?.map(|context| Arc::new(context.content.clone())),
             };
             above.extend(content);
             at = parent.parent();
@@ -98,7 +102,7 @@ impl Tree<'_> {
         Ok(above)
     }
 
-    async fn read(&mut self, scope: &Scope) -> Result<Option<Arc<Context>>, Error> {
+    async fn read_node(&mut self, scope: &Scope) -> Result<Option<Arc<Context>>, Error> {
         let found = match self.service.get(self.caller, &Address::Scope(scope.clone())).await {
             Ok(context) => Some(context),
             Err(Error::NotFound(_)) => {
@@ -112,15 +116,15 @@ impl Tree<'_> {
     }
 }
 
-/// The request that writes what is wanted: members that a source does not speak of stay as they are.
-fn body(existing: Option<&Context>, wanted: Wanted) -> Map<String, Value> {
+/// Builds the body of the request that writes the wanted content; members that the source does not have stay.
+fn request_body(existing: Option<&Context>, wanted: WantedContent) -> Map<String, Value> {
     let mut body = existing.map(|context| context.content.to_json()).unwrap_or_default();
     match wanted {
-        Wanted::Whole { document, rules } => {
+        WantedContent::Whole { document, rules } => {
             body.insert("context_data".to_owned(), document);
             body.insert("inheritance".to_owned(), rules.unwrap_or_default());
         }
-        Wanted::Member { name, value } => {
+        WantedContent::Member { name, value } => {
             let document = body.entry("context_data").or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(members) = document {
                 members.insert(name.to_owned(), value);

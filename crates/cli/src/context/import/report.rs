@@ -1,31 +1,32 @@
-//! What became of an import, for people and for programs.
+//! The report of an import, for people and for programs.
 
 use serde_json::{Map, Value, json};
 
-use super::apply::{Item, Outcome};
-use super::found::Wrong;
-use crate::failure::Failure;
+use super::outcome::{ImportItem, ImportOutcome};
+use super::source::FileRefusal;
+use crate::failure::CommandFailure;
 use crate::output::{Output, note, table};
 
-pub(super) struct Report {
+pub(super) struct ImportReport {
     pub(super) dry_run: bool,
     pub(super) ignored: Vec<String>,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<ImportItem>,
 }
 
-/// The outcomes that are always counted, and those that are if there are any.
+/// The outcomes that are always printed.
 const ALWAYS: [&str; 4] = ["created", "replaced", "unchanged", "refused"];
-const ELSE: [&str; 3] = ["held_back", "undone", "left"];
+/// The outcomes that are printed if they occurred.
+const IF_ANY: [&str; 3] = ["held_back", "undone", "left"];
 
-impl Report {
-    /// Whether everything was done, or would be.
-    pub(super) fn is_healthy(&self) -> bool {
+impl ImportReport {
+    /// Whether every node was imported, or would be.
+    pub(super) fn is_success(&self) -> bool {
         self.count("refused") == 0 && self.count("left") == 0
     }
 
-    pub(super) fn print(&self, output: &Output) -> Result<(), Failure> {
+    pub(super) fn print(&self, output: &Output) -> Result<(), CommandFailure> {
         if !output.is_json() {
-            self.items.iter().for_each(tell);
+            self.items.iter().for_each(print_problems);
         }
         output.data(&self.to_json(), || self.summary())
     }
@@ -35,8 +36,8 @@ impl Report {
     }
 
     fn summary(&self) -> String {
-        let few = ELSE.into_iter().filter(|name| self.count(name) > 0);
-        let counts = ALWAYS.into_iter().chain(few);
+        let occurred = IF_ANY.into_iter().filter(|name| self.count(name) > 0);
+        let counts = ALWAYS.into_iter().chain(occurred);
         let counts: Vec<_> =
             counts.map(|name| format!("{} {}", name.replace('_', " "), self.count(name))).collect();
         let counts = counts.join(", ");
@@ -51,7 +52,7 @@ impl Report {
     }
 
     fn to_json(&self) -> Value {
-        let names = ALWAYS.into_iter().chain(ELSE);
+        let names = ALWAYS.into_iter().chain(IF_ANY);
         let mut members: Map<String, Value> =
             names.map(|name| (name.to_owned(), Value::from(self.count(name)))).collect();
         members.insert("dry_run".to_owned(), self.dry_run.into());
@@ -61,33 +62,19 @@ impl Report {
     }
 }
 
-impl Outcome {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Replaced => "replaced",
-            Self::Unchanged => "unchanged",
-            Self::Refused(_) => "refused",
-            Self::HeldBack => "held_back",
-            Self::Undone => "undone",
-            Self::Left(_) => "left",
-        }
-    }
-}
-
-/// Says what is wrong with an item on standard error.
-fn tell(item: &Item) {
+/// Prints on standard error why an item was refused or left.
+fn print_problems(item: &ImportItem) {
     match &item.outcome {
-        Outcome::Refused(wrong) => wrong.iter().for_each(|wrong| note(&format!("refused: {wrong}"))),
-        Outcome::Left(why) => note(&format!("left as written: {}: {why}", item.scope)),
+        ImportOutcome::Refused(wrong) => wrong.iter().for_each(|wrong| note(&format!("refused: {wrong}"))),
+        ImportOutcome::Left(why) => note(&format!("left as written: {}: {why}", item.scope)),
         _ => {}
     }
 }
 
-fn item_json(item: &Item) -> Value {
+fn item_json(item: &ImportItem) -> Value {
     let (errors, left): (Vec<_>, _) = match &item.outcome {
-        Outcome::Refused(wrong) => (wrong.iter().map(Wrong::to_json).collect(), None),
-        Outcome::Left(why) => (Vec::new(), Some(why)),
+        ImportOutcome::Refused(wrong) => (wrong.iter().map(FileRefusal::to_json).collect(), None),
+        ImportOutcome::Left(why) => (Vec::new(), Some(why)),
         _ => (Vec::new(), None),
     };
     json!({

@@ -1,4 +1,4 @@
-//! Putting back what an import wrote, after a write of it was refused.
+//! Undoes the writes of an import after one of them was refused.
 
 use std::sync::Arc;
 
@@ -9,61 +9,62 @@ use context_domain::ports::Subtree;
 use context_domain::service::{Condition, Service, WriteOptions};
 use context_domain::tree::{Address, Scope};
 
-use super::apply::{Item, Outcome};
+use super::outcome::{ImportItem, ImportOutcome};
 
-/// A write that was done.
-pub(super) struct Done {
-    /// Which of the items it was.
+/// A write that succeeded.
+pub(super) struct DoneWrite {
+    /// The index of its item.
     pub(super) item: usize,
     pub(super) scope: Scope,
-    /// The version that it made.
+    /// The version that it created.
     pub(super) etag: Etag,
-    /// What was there before.
+    /// The context before the write.
     pub(super) before: Option<Arc<Context>>,
 }
 
-/// Puts back what was there before, where nobody wrote over it since, and tells each item what became of it.
+/// Restores what was there before, unless somebody has written over it since, and sets the outcome of each
+/// item.
 ///
-/// What was new goes first, from the bottom up, because a node with others below it stays; then what was replaced, from
-/// the top down, so that each node meets the locks that it was written under.
-pub(super) async fn undo(
+/// New nodes are deleted first, from the bottom up, because a node with children cannot be deleted; then
+/// replaced nodes are restored from the top down, so that each is checked against the locks under which it
+/// was written.
+pub(super) async fn undo_writes(
     service: &Service,
     caller: &Caller,
-    done: Vec<Done>,
+    done: Vec<DoneWrite>,
     missing_above: &[Scope],
-    items: &mut [Item],
+    items: &mut [ImportItem],
 ) {
     let (replaced, new): (Vec<_>, Vec<_>) = done.into_iter().partition(|done| done.before.is_some());
     for done in new.into_iter().rev() {
-        let removed = remove(service, caller, &done.scope, done.etag).await;
-        tell(items, done.item, removed);
+        let removed = delete_version(service, caller, &done.scope, done.etag).await;
+        set_outcome(items, done.item, removed);
     }
     let mut above: Vec<_> = missing_above.iter().collect();
     above.sort_by_key(|scope| std::cmp::Reverse(scope.level()));
     for scope in above {
-        if let Err(error) = remove_unwritten(service, caller, scope).await {
-            tracing::warn!(%scope, %error, "a node that the import made above others is left");
+        if let Err(error) = delete_unwritten(service, caller, scope).await {
+            tracing::warn!(%scope, %error, "a parent node that the import created could not be removed");
         }
     }
-    for Done { item, scope, etag, before } in replaced {
+    for DoneWrite { item, scope, etag, before } in replaced {
         if let Some(before) = before {
             let body = before.content.to_json();
-            let put = service.put(caller, &Address::Scope(scope), body, matching(etag)).await;
-            tell(items, item, put.map(|_| ()));
+            let put = service.put(caller, &Address::Scope(scope), body, if_version(etag)).await;
+            set_outcome(items, item, put.map(|_| ()));
         }
     }
 }
 
-async fn remove(service: &Service, caller: &Caller, scope: &Scope, etag: Etag) -> Result<(), Error> {
+async fn delete_version(service: &Service, caller: &Caller, scope: &Scope, etag: Etag) -> Result<(), Error> {
     let address = Address::Scope(scope.clone());
-    service.delete(caller, &address, Subtree::MustBeEmpty, matching(etag)).await.map(|_| ())
+    service.delete(caller, &address, Subtree::MustBeEmpty, if_version(etag)).await.map(|_| ())
 }
 
-/// Removes a node that was made because others were to stand below it; not if somebody wrote it meanwhile, or wrote
-/// below it.
-async fn remove_unwritten(service: &Service, caller: &Caller, scope: &Scope) -> Result<(), Error> {
+/// Deletes a node that was created as a parent, unless somebody has written to it or below it meanwhile.
+async fn delete_unwritten(service: &Service, caller: &Caller, scope: &Scope) -> Result<(), Error> {
     match service.get(caller, &Address::Scope(scope.clone())).await {
-        Ok(node) if node.version == 0 => match remove(service, caller, scope, node.etag()).await {
+        Ok(node) if node.version == 0 => match delete_version(service, caller, scope, node.etag()).await {
             Err(Error::HasChildren { .. } | Error::PreconditionFailed(_)) => Ok(()),
             other => other,
         },
@@ -72,15 +73,15 @@ async fn remove_unwritten(service: &Service, caller: &Caller, scope: &Scope) -> 
     }
 }
 
-fn matching(etag: Etag) -> WriteOptions {
+fn if_version(etag: Etag) -> WriteOptions {
     WriteOptions { condition: Condition::IsOneOf(vec![etag]), ..WriteOptions::default() }
 }
 
-fn tell(items: &mut [Item], at: usize, result: Result<(), Error>) {
+fn set_outcome(items: &mut [ImportItem], at: usize, result: Result<(), Error>) {
     if let Some(item) = items.get_mut(at) {
         item.outcome = match result {
-            Ok(()) => Outcome::Undone,
-            Err(error) => Outcome::Left(error.to_string()),
+            Ok(()) => ImportOutcome::Undone,
+            Err(error) => ImportOutcome::Left(error.to_string()),
         };
     }
 }

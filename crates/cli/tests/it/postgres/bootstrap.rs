@@ -1,4 +1,4 @@
-//! `bootstrap` and its health check, in every state that a database can be in.
+//! `bootstrap` and its health check, in all states of a database.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use super::{Database, texts};
 
 const TENANTS: &str = "default,demo,my-tenant";
 
-/// What can happen to an installation: what is said of it, the statements that do it, and what is lost by it.
+/// Damages to an installation: what the report names, the statement that does the damage, and what is lost by
+/// it.
 const DAMAGES: [(&str, &str, Option<&str>); 10] = [
     ("contexts", "DROP TABLE tenant_demo.contexts CASCADE", Some("contexts")),
     ("context_changes", "DROP TABLE tenant_demo.context_changes", Some("context_changes")),
@@ -31,7 +32,7 @@ fn an_empty_database_becomes_an_installation() {
     assert_eq!(output.status.code(), Some(1), "{shown}{errors}");
     assert!(shown.contains("public.tenants") && shown.contains("tenant default"), "{shown}");
     let nothing = "SELECT count(*)::text FROM pg_namespace WHERE nspname LIKE 'tenant%'";
-    assert_eq!(database.query(SUPERUSER, nothing), ["0"], "a health check made something");
+    assert_eq!(database.query(SUPERUSER, nothing), ["0"], "a health check created something");
     let (made, errors) = database.succeeds(&["bootstrap", "--tenant-ids", TENANTS]);
     assert!(made.contains("my-tenant") && errors.is_empty(), "{made}{errors}");
     database.succeeds(&["bootstrap", "--health-check", "--tenant-ids", TENANTS]);
@@ -42,7 +43,7 @@ fn an_empty_database_becomes_an_installation() {
 }
 
 #[test]
-fn what_is_damaged_is_named_and_mended_and_what_is_lost_is_said() {
+fn damage_is_named_and_repaired_and_losses_are_reported() {
     let database = Database::with(TENANTS);
     for tenant in ["default", "demo"] {
         database.json(&[
@@ -79,7 +80,7 @@ fn what_is_damaged_is_named_and_mended_and_what_is_lost_is_said() {
 }
 
 #[test]
-fn a_column_of_another_type_is_named_and_left_to_people() {
+fn a_column_of_another_type_is_named_and_not_changed() {
     let database = Database::with(TENANTS);
     let of_type = |name: &str| format!("ALTER TABLE tenant_demo.contexts ALTER COLUMN title TYPE {name}");
     database.execute(&of_type("text"));
@@ -100,7 +101,7 @@ fn a_column_of_another_type_is_named_and_left_to_people() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let wrong = json!([{"name": "tenant demo", "problem": says}]);
     assert_eq!((&report["healthy"], &report["wrong"], &report["done"]), (&json!(false), &wrong, &json!([])));
-    // Bootstrap has not changed it, and has nothing against one that was put back.
+    // Bootstrap has not changed it, and is content once the type is restored by hand.
     let found = "SELECT data_type::text FROM information_schema.columns
                  WHERE table_schema = 'tenant_demo' AND table_name = 'contexts' AND column_name = 'title'";
     assert_eq!(database.query(SUPERUSER, found), ["text"]);
@@ -109,7 +110,7 @@ fn a_column_of_another_type_is_named_and_left_to_people() {
 }
 
 #[test]
-fn functions_alone_are_no_installation() {
+fn functions_alone_are_not_an_installation() {
     let database = Database::with(TENANTS);
     database.execute(
         "DROP SCHEMA tenant_default, tenant_demo, \"tenant_my-tenant\" CASCADE;
@@ -121,7 +122,7 @@ fn functions_alone_are_no_installation() {
 }
 
 #[test]
-fn the_tenants_come_from_the_environment_and_a_health_check_looks_at_every_one() {
+fn the_tenants_come_from_the_environment_and_a_health_check_covers_all() {
     let database = Database::new();
     let bootstrap = |args: &[&str]| {
         let mut command = database.command(&[&["bootstrap"], args].concat());
@@ -138,7 +139,7 @@ fn the_tenants_come_from_the_environment_and_a_health_check_looks_at_every_one()
 }
 
 #[test]
-fn two_bootstraps_at_once_both_succeed_and_nothing_is_doubled() {
+fn simultaneous_bootstraps_succeed_and_duplicate_nothing() {
     let database = Database::new();
     let tenants: Vec<_> = (0..12).map(|number| format!("t-{number}")).collect();
     let tenants = tenants.join(",");
@@ -157,20 +158,23 @@ fn two_bootstraps_at_once_both_succeed_and_nothing_is_doubled() {
 }
 
 #[test]
-fn a_newcomer_sees_in_psql_what_is_promised() {
+fn psql_shows_the_documented_functions_schemas_and_tables() {
     let database = Database::with(TENANTS);
     let seen = |sql: &str| database.query(context_testing::OWNER, sql);
     let routines = seen(
-        "SELECT routine_name::text FROM information_schema.routines WHERE routine_schema = 'public' ORDER BY 1",
+        "SELECT routine_name::text FROM information_schema.routines
+         WHERE routine_schema = 'public' ORDER BY 1",
     );
     for name in ["cleanup_expired_contexts", "create_tenant_schema", "update_updated_at_column"] {
         assert!(routines.iter().any(|routine| routine == name), "{name}: {routines:?}");
     }
-    let schemas = "SELECT schema_name::text FROM information_schema.schemata WHERE schema_name LIKE 'tenant_%' ORDER BY 1";
+    let schemas = "SELECT schema_name::text FROM information_schema.schemata
+                   WHERE schema_name LIKE 'tenant_%' ORDER BY 1";
     assert_eq!(seen(schemas), ["tenant_default", "tenant_demo", "tenant_my-tenant"]);
-    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'tenant_default' ORDER BY 1";
+    let tables = "SELECT table_name::text FROM information_schema.tables
+                  WHERE table_schema = 'tenant_default' ORDER BY 1";
     assert_eq!(seen(tables), ["context_changes", "context_inheritance_cache", "contexts"]);
-    // And can make a tenant, which the service then serves.
+    // A tenant created in psql is served.
     database.query(context_testing::OWNER, "SELECT public.create_tenant_schema('from-psql')::text");
     database.json(&["context", "get", "--tenant", "from-psql"]);
     database.succeeds(&["bootstrap", "--health-check", "--tenant-id", "from-psql"]);

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to a database: each names where, who and what to do, quickly, and no password.
+//! Failures to connect: each names host, user and what to do, quickly, and never a password.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const COMMANDS: [&[&str]; 6] = [
     &["context", "get"],
 ];
 
-/// Runs `command` on `url`, which must fail soon, and answers what it says.
+/// Runs `command` on `url`, which must fail within five seconds, and returns standard error.
 fn fails(database: &Database, url: &str, command: &[&str]) -> String {
     let begun = Instant::now();
     let output = database.command(command).env("DATABASE_URL", url).output().unwrap();
@@ -29,7 +29,7 @@ fn fails(database: &Database, url: &str, command: &[&str]) -> String {
 }
 
 #[test]
-fn whoever_cannot_connect_is_told_where_as_whom_and_what_to_do() {
+fn a_failed_connection_names_host_user_database_and_cause() {
     let database = Database::new();
     let port = database.url().rsplit_once(':').unwrap().1.split('/').next().unwrap().to_owned();
     let here = format!("127.0.0.1:{port}");
@@ -50,7 +50,7 @@ fn whoever_cannot_connect_is_told_where_as_whom_and_what_to_do() {
         for command in COMMANDS {
             let errors = fails(&database, &url, command);
             for word in says {
-                assert!(errors.contains(word), "{command:?} does not say {word}: {errors}");
+                assert!(errors.contains(word), "{command:?} does not name {word}: {errors}");
             }
             assert!(!errors.contains(wrong) && !errors.contains(PASSWORD), "{command:?}: {errors}");
         }
@@ -58,7 +58,7 @@ fn whoever_cannot_connect_is_told_where_as_whom_and_what_to_do() {
 }
 
 #[test]
-fn whoever_may_not_create_is_told_what_to_grant() {
+fn a_missing_privilege_is_named_with_its_grant() {
     let database = Database::new();
     let errors = fails(&database, &database.url_as(SERVER), &["bootstrap"]);
     for word in [SERVER, "GRANT", "CREATE"] {
@@ -71,7 +71,7 @@ fn whoever_may_not_create_is_told_what_to_grant() {
 }
 
 #[test]
-fn an_empty_database_is_told_to_be_bootstrapped() {
+fn in_an_empty_database_commands_name_bootstrap() {
     let database = Database::new();
     for command in COMMANDS.iter().filter(|command| command[0] != "bootstrap") {
         let errors = fails(&database, &database.url(), command);
@@ -80,7 +80,7 @@ fn an_empty_database_is_told_to_be_bootstrapped() {
 }
 
 #[test]
-fn a_database_that_goes_away_is_a_problem_and_comes_back_by_itself() {
+fn requests_fail_while_the_database_is_down_and_recover_by_themselves() {
     let database = Database::alone("default");
     let served = database.serve(SERVER, &[]);
     let at = |path: &str| format!("/v1/tenants/default/tree/{path}");
@@ -99,7 +99,7 @@ fn a_database_that_goes_away_is_a_problem_and_comes_back_by_itself() {
     database.restart();
     let patience = Instant::now();
     while served.get(&at("before")).status != 200 {
-        assert!(patience.elapsed() < Duration::from_secs(30), "it does not come back: {}", served.log());
+        assert!(patience.elapsed() < Duration::from_secs(30), "it does not recover: {}", served.log());
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(served.get(&at("before")).body["context_data"], json!({"n": 1}));
@@ -108,14 +108,15 @@ fn a_database_that_goes_away_is_a_problem_and_comes_back_by_itself() {
 }
 
 #[test]
-fn what_people_must_look_at_is_named_and_nothing_is_changed() {
+fn what_needs_a_person_is_named_and_nothing_is_changed() {
     for (before, says) in [
         (
             "UPDATE public.migration_history SET checksum = 'x' WHERE tenant = 'demo' AND revision = 2",
             "another text of the migration 2",
         ),
         (
-            "INSERT INTO public.migration_history (tenant, schema, revision, migration_name, checksum, status, started, by)
+            "INSERT INTO public.migration_history
+             (tenant, schema, revision, migration_name, checksum, status, started, by)
              VALUES ('demo', 'tenant_demo', 99, 'later', 'x', 'applied', now(), 'x')",
             "revision 99",
         ),
@@ -134,16 +135,18 @@ fn what_people_must_look_at_is_named_and_nothing_is_changed() {
         assert_eq!(refused.status.code(), Some(1));
         let (_, errors) = texts(&refused);
         assert!(errors.contains(says) && errors.contains("nothing was changed"), "{says}: {errors}");
-        let index = "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'tenant_default' AND indexname = 'idx_contexts_tags'";
+        let index = "SELECT indexname::text FROM pg_indexes
+                     WHERE schemaname = 'tenant_default' AND indexname = 'idx_contexts_tags'";
         assert_eq!(database.query(SUPERUSER, index), [""; 0]);
     }
 }
 
 #[test]
-fn an_older_systems_ledger_makes_way_and_another_encoding_does_not() {
+fn an_older_systems_ledger_is_renamed_and_another_encoding_is_refused() {
     let database = Database::new();
     database.execute(
-        "CREATE TABLE public.migration_history (version text PRIMARY KEY); INSERT INTO public.migration_history VALUES ('7');
+        "CREATE TABLE public.migration_history (version text PRIMARY KEY);
+         INSERT INTO public.migration_history VALUES ('7');
          ALTER TABLE public.migration_history OWNER TO context_owner",
     );
     let (_, errors) = database.succeeds(&["bootstrap"]);
@@ -153,7 +156,8 @@ fn an_older_systems_ledger_makes_way_and_another_encoding_does_not() {
     let latin = database.url() + "_latin";
     let name = latin.rsplit_once('/').unwrap().1;
     database.execute(&format!(
-        "CREATE DATABASE {name} OWNER context_owner ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        "CREATE DATABASE {name} OWNER context_owner ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'
+         TEMPLATE template0"
     ));
     for command in [&["bootstrap"][..], &["bootstrap", "--health-check"]] {
         let errors = fails(&database, &latin, command);

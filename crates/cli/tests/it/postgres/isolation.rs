@@ -1,4 +1,4 @@
-//! What the serving role can and cannot reach, and which names are whose.
+//! What the serving role may do, and that similar names of tenants are kept apart.
 
 use context_testing::{SERVER, SUPERUSER};
 use serde_json::json;
@@ -8,7 +8,8 @@ use super::Database;
 #[test]
 fn the_serving_role_owns_nothing_and_creates_nothing() {
     let database = Database::served("default,demo");
-    let owned = "SELECT c.relname::text FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'context_server'";
+    let owned = "SELECT c.relname::text FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+                 WHERE r.rolname = 'context_server'";
     assert_eq!(database.query(SUPERUSER, owned), [""; 0]);
     for statement in [
         "CREATE TABLE tenant_default.mine (a int)",

@@ -1,4 +1,4 @@
-//! PostgreSQL is killed while requests are under way: none of them is told what is not so.
+//! PostgreSQL is killed while requests are in progress: no response claims what did not happen.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,24 +8,24 @@ use context_testing::SERVER;
 use serde_json::json;
 
 use super::Database;
-use crate::served::{Answer, Served};
+use crate::served::{Response, Served};
 
-/// How long requests are sent before the server is killed, and again after it is back.
+/// How long requests are sent before the server is killed, while it is down, and after it is back.
 const LOAD: Duration = Duration::from_millis(700);
 const WRITERS: usize = 4;
 
-/// What became of the writes of one writer.
+/// The outcomes of one writer's writes.
 #[derive(Default)]
 struct Written {
     acknowledged: Vec<String>,
     refused: Vec<String>,
     unknown: Vec<String>,
-    /// The last write was acknowledged.
+    /// Whether the last write was acknowledged.
     works: bool,
 }
 
 #[test]
-fn what_was_acknowledged_is_there_and_the_rest_is_a_problem() {
+fn acknowledged_writes_survive_and_others_are_reported() {
     let database = Database::alone("default");
     let served = database.serve(SERVER, &[]);
     let stop = AtomicBool::new(false);
@@ -44,7 +44,7 @@ fn what_was_acknowledged_is_there_and_the_rest_is_a_problem() {
         database.restart();
         let patience = Instant::now();
         while served.get("/readyz").status != 200 {
-            assert!(patience.elapsed() < Duration::from_secs(30), "it does not come back: {}", served.log());
+            assert!(patience.elapsed() < Duration::from_secs(30), "it does not recover: {}", served.log());
             thread::sleep(Duration::from_millis(50));
         }
         thread::sleep(LOAD);
@@ -54,7 +54,7 @@ fn what_was_acknowledged_is_there_and_the_rest_is_a_problem() {
     let count = |of: fn(&Written) -> &Vec<String>| all.iter().map(|written| of(written).len()).sum::<usize>();
     assert!(count(|written| &written.acknowledged) > 0 && count(|written| &written.refused) > 0);
     for written in &all {
-        assert!(written.works, "a writer did not come back: {}", served.log());
+        assert!(written.works, "a writer did not recover: {}", served.log());
         for path in &written.acknowledged {
             assert_eq!(served.get(path).status, 200, "{path} was acknowledged and is lost");
         }
@@ -69,7 +69,7 @@ fn what_was_acknowledged_is_there_and_the_rest_is_a_problem() {
     }
 }
 
-/// Writes one context after the other until it is told to stop.
+/// Writes one context after the other until `stop` is set.
 fn write(served: &Served, writer: usize, stop: &AtomicBool) -> Written {
     let mut written = Written::default();
     for number in 0.. {
@@ -95,7 +95,7 @@ fn write(served: &Served, writer: usize, stop: &AtomicBool) -> Written {
 }
 
 /// Creates a context under an idempotency key of its own.
-fn put(served: &Served, path: &str) -> Answer {
+fn put(served: &Served, path: &str) -> Response {
     let key = path.rsplit('/').next().unwrap();
     let headers = [("If-None-Match", "*"), ("Idempotency-Key", key)];
     served.call("PUT", path, &headers, Some(&json!({"context_data": {}})))

@@ -1,4 +1,4 @@
-//! What the log tells of a database.
+//! What the log says about the database.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use serde_json::json;
 use super::Database;
 use crate::served::Served;
 
-/// How the driver's own lines begin, some of which quote a statement or what it carries.
+/// The beginnings of the driver's own lines, some of which quote statements and parameters.
 const DRIVER: [&str; 4] = ["executing ", "preparing query ", "poll_read: ", "poll_write: "];
 
 #[test]
-fn the_drivers_own_lines_are_not_told_whatever_is_asked_for() {
+fn no_filter_logs_the_drivers_own_lines() {
     let database = Database::served("default");
     for (filter, format, ours) in [
         ("info", "text", "PostgreSQL is reached"),
@@ -25,7 +25,7 @@ fn the_drivers_own_lines_are_not_told_whatever_is_asked_for() {
             "connected to PostgreSQL",
         ),
     ] {
-        // On a connection of our own statements are prepared; through a pooler they go with their values.
+        // In direct mode statements are prepared; in pooled mode they are sent with their parameters.
         for mode in ["direct", "pooled"] {
             let serve = ["--log", filter, "--log-format", format, "--connection-mode", mode, "serve"];
             let mut command = database.command(&[&serve[..], &["--listen", "127.0.0.1:0"]].concat());
@@ -47,14 +47,14 @@ fn the_drivers_own_lines_are_not_told_whatever_is_asked_for() {
 
 /// A health check has a connection of its own, and probes come every few seconds.
 #[test]
-fn that_the_database_is_reached_is_told_once_and_not_by_each_health_check() {
+fn the_first_connection_is_logged_once_and_not_by_each_health_check() {
     let database = Database::served("default");
     let served = database.serve(SERVER, &[("RUST_LOG", "debug")]);
     for _ in 0..3 {
         assert_eq!(served.get("/health").status, 200);
     }
     let lines = |words: &str| served.log().lines().filter(|line| line.contains(words)).count();
-    // The store's connection and one for each check; what was written last may still be on its way here.
+    // The store's connection and one for each check; the last lines may not have been read yet.
     let begun = Instant::now();
     while lines("connected to PostgreSQL") < 4 && begun.elapsed() < Duration::from_secs(10) {
         std::thread::sleep(Duration::from_millis(20));

@@ -23,18 +23,18 @@ use crate::support::Installation;
 /// An empty database, and a folder to run commands in.
 pub(crate) struct Database {
     here: Installation,
-    server: Lent,
+    server: LentServer,
     name: String,
     runtime: Runtime,
 }
 
 /// A server that all tests share, or one for a test that kills it.
-enum Lent {
+enum LentServer {
     Shared(&'static Server),
     Own(Box<Server>),
 }
 
-impl Deref for Lent {
+impl Deref for LentServer {
     type Target = Server;
 
     fn deref(&self) -> &Server {
@@ -46,34 +46,34 @@ impl Deref for Lent {
 }
 
 impl Database {
-    /// An empty one.
+    /// Creates an empty database on the shared server.
     pub(crate) fn new() -> Self {
         let runtime = Runtime::new().unwrap();
-        let server = Lent::Shared(runtime.block_on(context_testing::postgres()));
+        let server = LentServer::Shared(runtime.block_on(context_testing::postgres()));
         Self::on(server, runtime)
     }
 
-    fn on(server: Lent, runtime: Runtime) -> Self {
+    fn on(server: LentServer, runtime: Runtime) -> Self {
         let name = runtime.block_on(server.create_database("cli"));
         Self { here: Installation::new(), server, name, runtime }
     }
 
-    /// One on a server of its own that keeps what was committed, with these tenants, to be served by a role that owns
-    /// nothing.
+    /// Creates a database on a durable server of its own, with these tenants, to be served by a role that
+    /// owns nothing.
     pub(crate) fn alone(tenants: &str) -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(Server::builder().durable().start());
-        let database = Self::on(Lent::Own(Box::new(server)), runtime);
+        let database = Self::on(LentServer::Own(Box::new(server)), runtime);
         database.succeeds(&["bootstrap", "--tenant-ids", tenants, "--serving-role", SERVER]);
         database
     }
 
-    /// A PgBouncer in front of the server that gives a connection to each transaction.
+    /// Starts a PgBouncer in front of the server, in transaction mode.
     pub(crate) fn pooler(&self) -> PgBouncer {
         self.runtime.block_on(context_testing::pgbouncer(&self.server, PoolMode::Transaction, 2))
     }
 
-    /// The database's address through a pooler.
+    /// Returns the database's URL through a pooler.
     pub(crate) fn url_through(&self, pooler: &PgBouncer, role: &str) -> String {
         pooler.url_as(role, &self.name)
     }
@@ -83,12 +83,12 @@ impl Database {
         self.server.kill();
     }
 
-    /// Starts it again.
+    /// Restarts the database's server.
     pub(crate) fn restart(&self) {
         self.server.restart();
     }
 
-    /// The folder that commands run in.
+    /// Returns the folder that commands run in.
     pub(crate) fn folder(&self) -> &Path {
         self.here.path()
     }
@@ -100,13 +100,13 @@ impl Database {
         })
     }
 
-    /// Runs what must succeed in a shell, in the folder that commands run in.
+    /// Runs a shell command that must succeed, in the folder that commands run in.
     pub(crate) fn shell(&self, command: &str) {
         let output = Command::new("bash").args(["-c", command]).current_dir(self.folder()).output().unwrap();
         assert!(output.status.success(), "{command}: {}", texts(&output).1);
     }
 
-    /// One with these tenants.
+    /// Creates a database with these tenants.
     pub(crate) fn with(tenants: &str) -> Self {
         let database = Self::new();
         database.succeeds(&["bootstrap", "--tenant-ids", tenants]);
@@ -128,7 +128,7 @@ impl Database {
         self.server.url_as(role, &self.name)
     }
 
-    /// A command of the owner's.
+    /// Prepares a command that connects as the owner.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.here.command(args);
         command.env("DATABASE_URL", self.url());
@@ -139,7 +139,7 @@ impl Database {
         self.command(args).output().unwrap()
     }
 
-    /// Runs what must succeed, and answers standard output and standard error.
+    /// Runs a command that must succeed, and returns standard output and standard error.
     pub(crate) fn succeeds(&self, args: &[&str]) -> (String, String) {
         let output = self.run(args);
         let (shown, errors) = texts(&output);
@@ -147,7 +147,7 @@ impl Database {
         (shown, errors)
     }
 
-    /// Runs what must succeed, and reads what it prints.
+    /// Runs a command that must succeed, and parses its output.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.succeeds(&[args, &["--output", "json"]].concat()).0).unwrap()
     }
@@ -157,7 +157,7 @@ impl Database {
         self.runtime.block_on(self.server.execute(&self.name, statements));
     }
 
-    /// The first column of what a query answers, as text.
+    /// Runs a query, and returns its first column as text.
     pub(crate) fn query(&self, role: &str, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
             let client = self.server.connect(role, &self.name).await;
@@ -166,7 +166,7 @@ impl Database {
         })
     }
 
-    /// A server over the database, as `role`.
+    /// Starts a server that connects as `role`.
     pub(crate) fn serve(&self, role: &str, more: &[(&str, &str)]) -> Served {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("DATABASE_URL", self.url_as(role)).envs(more.iter().copied());
@@ -174,7 +174,7 @@ impl Database {
     }
 }
 
-/// Standard output and standard error.
+/// Returns standard output and standard error.
 pub(crate) fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))

@@ -1,4 +1,4 @@
-//! The operator's manual, run command by command on a server of its own.
+//! Runs the operator's manual command by command on a server of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,11 +11,11 @@ use crate::steps::{Step, matches, settings, steps};
 use crate::support::Installation;
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the commands need the PATH that there is")]
-fn the_manual_is_true() {
+#[expect(clippy::disallowed_methods, reason = "the commands need the PATH of this process")]
+fn the_manual_works() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let steps = steps(&std::fs::read_to_string(manual).unwrap());
-    assert!(steps.len() > 6, "the manual has {} steps: the test reads it wrongly", steps.len());
+    assert!(steps.len() > 6, "the manual has {} steps: the test parses it wrongly", steps.len());
     let server = Runtime::new().unwrap().block_on(Server::builder().start());
     let here = Installation::new();
     let binaries = Path::new(env!("CARGO_BIN_EXE_context-service")).parent().unwrap();
@@ -28,8 +28,11 @@ fn the_manual_is_true() {
         let output = bash.current_dir(here.path()).output().unwrap();
         let (shown, errors) = texts(&output);
         assert!(output.status.success(), "{commands}\n{shown}\n{errors}");
-        if let Some(said) = printed {
-            assert!(matches(&said, &shown), "{commands}\nit says:\n{said}\nit prints:\n{shown}\n{errors}");
+        if let Some(expected) = printed {
+            assert!(
+                matches(&expected, &shown),
+                "{commands}\nit shows:\n{expected}\nit prints:\n{shown}\n{errors}"
+            );
         }
         before.push_str(&settings(&commands));
     }

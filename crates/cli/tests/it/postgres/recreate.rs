@@ -1,4 +1,4 @@
-//! `bootstrap --force-recreate`: never without a word, and never without a way back.
+//! `bootstrap --force-recreate`: only when confirmed, and only after an export that can be loaded back.
 
 use context_testing::SUPERUSER;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Database, texts};
 
 #[test]
-fn everything_is_dropped_only_when_said_and_exported_before() {
+fn tenants_are_dropped_only_when_confirmed_and_exported() {
     let database = Database::with("default,demo");
     let put = |tenant: &str, data: &str| {
         database.json(&["context", "put", "--tenant", tenant, "--project", "web", "--data", data]);
@@ -46,7 +46,7 @@ fn everything_is_dropped_only_when_said_and_exported_before() {
 }
 
 #[test]
-fn a_folder_that_holds_something_is_not_exported_to() {
+fn an_export_needs_a_new_folder() {
     let database = Database::with("default");
     database.json(&["context", "put", "--project", "web", "--data", "{}"]);
     std::fs::create_dir(database.folder().join("saved")).unwrap();

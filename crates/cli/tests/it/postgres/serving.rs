@@ -1,4 +1,4 @@
-//! Serving as a role that owns nothing.
+//! A server whose role owns nothing.
 
 use context_testing::{OWNER, SERVER};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{Database, texts};
 use crate::served::Served;
 
 #[test]
-fn the_serving_role_suffices_for_everything_but_tenants() {
+fn the_serving_role_is_enough_for_everything_but_tenants() {
     let database = Database::served("default,demo");
     let served = database.serve(SERVER, &[]);
     let base = "/v1/tenants/default";
@@ -44,7 +44,7 @@ fn the_serving_role_suffices_for_everything_but_tenants() {
 }
 
 #[test]
-fn a_resolved_answer_from_memory_is_validated_and_never_stale() {
+fn a_cached_resolved_context_is_validated_and_never_stale() {
     let database = Database::served("default");
     let (served, other) = (database.serve(SERVER, &[]), database.serve(SERVER, &[]));
     let tree = "/v1/tenants/default/tree";
@@ -56,7 +56,7 @@ fn a_resolved_answer_from_memory_is_validated_and_never_stale() {
         assert!(answer.head.contains(&format!("context-cache: {status}")), "{}", answer.head);
         assert_eq!(answer.body["resolved_context"], json!({"n": 1}));
     }
-    // What another server writes is seen by the next request.
+    // The next request sees what another server wrote.
     for n in 2..20 {
         let patch = [("Content-Type", "application/merge-patch+json")];
         assert_eq!(other.patch(tree, &patch, &json!({"context_data": {"of all": n}})).status, 200);
@@ -69,7 +69,7 @@ fn a_resolved_answer_from_memory_is_validated_and_never_stale() {
 }
 
 #[test]
-fn making_tenants_needs_the_owner_and_says_so() {
+fn creating_tenants_needs_the_owner() {
     let database = Database::served("default");
     let served = database.serve(SERVER, &[]);
     let new = json!({"id": "new"});
@@ -95,7 +95,7 @@ fn making_tenants_needs_the_owner_and_says_so() {
 }
 
 #[test]
-fn a_serving_role_that_was_never_granted_anything_is_no_healthy_installation() {
+fn a_serving_role_without_grants_is_reported() {
     let database = Database::with("default");
     let bootstrap = |args: &[&str]| {
         let mut command = database.command(&[&["bootstrap"], args].concat());
@@ -198,7 +198,7 @@ fn health_names_what_somebody_has_changed_by_hand() {
 }
 
 #[test]
-fn doctor_tells_how_the_database_is_reached_and_no_password() {
+fn doctor_shows_how_the_database_is_reached_and_no_password() {
     let database = Database::with("default");
     let url = database.url().replace("context_owner@", "context_owner:secret@");
     let mut doctor = database.command(&["doctor", "--output", "json"]);
@@ -213,7 +213,7 @@ fn doctor_tells_how_the_database_is_reached_and_no_password() {
 }
 
 #[test]
-fn a_pooler_in_between_is_noticed_and_everything_works() {
+fn everything_works_through_a_pooler_which_is_noticed() {
     let database = Database::new();
     let pooler = database.pooler();
     let url = database.url_through(&pooler, OWNER);

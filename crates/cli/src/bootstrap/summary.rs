@@ -1,39 +1,41 @@
-//! What bootstrap found, did and could not do, as it is told.
+//! What bootstrap found, did and could not do, as it is printed.
 
 use std::process::ExitCode;
 
 use context_domain::ports::Check;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, WRONG};
+use crate::failure::{CommandFailure, WRONG};
 use crate::output::{Output, note, table};
 
-/// What was done, and what is wrong all the same.
+/// What bootstrap did, and what is still wrong.
 #[derive(Default)]
-pub(super) struct Work {
-    pub(super) done: Vec<Done>,
-    /// What was there once and was made anew, empty.
-    pub(super) lost: Vec<Done>,
+pub(super) struct BootstrapSummary {
+    pub(super) done: Vec<BootstrapChange>,
+    /// What existed once and was created again, empty.
+    pub(super) lost: Vec<BootstrapChange>,
     pub(super) wrong: Vec<Check>,
 }
 
-/// Something that was changed, and how.
-pub(super) struct Done {
+/// An object that was changed, and how.
+pub(super) struct BootstrapChange {
     pub(super) what: String,
     pub(super) outcome: String,
 }
 
-impl Work {
-    /// Prints it: what was lost as a warning. Exits 1 if something stays wrong.
-    pub(super) fn report(&self, tenants: usize, output: &Output) -> Result<ExitCode, Failure> {
-        for Done { what, outcome } in &self.lost {
+impl BootstrapSummary {
+    /// Prints the summary, with a warning for everything that was lost. The exit code is 1 if something is
+    /// still wrong.
+    pub(super) fn print(&self, tenants: usize, output: &Output) -> Result<ExitCode, CommandFailure> {
+        for BootstrapChange { what, outcome } in &self.lost {
             note(&format!("warning: lost: {what}: {outcome}"));
         }
-        let done = |done: &[Done]| done.iter().map(Done::to_json).collect::<Vec<_>>();
+        let changes =
+            |list: &[BootstrapChange]| list.iter().map(BootstrapChange::to_json).collect::<Vec<_>>();
         let json = json!({
             "healthy": self.wrong.is_empty(),
-            "done": done(&self.done),
-            "lost": done(&self.lost),
+            "done": changes(&self.done),
+            "lost": changes(&self.lost),
             "wrong": self.wrong.iter().map(check_json).collect::<Vec<_>>(),
         });
         output.data(&json, || self.table(tenants))?;
@@ -45,10 +47,10 @@ impl Work {
             return format!("nothing to do: {tenants} of {tenants} tenants are complete");
         }
         let mut table = table(["what", "outcome"]);
-        for Done { what, outcome } in &self.done {
+        for BootstrapChange { what, outcome } in &self.done {
             table.add_row([what, outcome]);
         }
-        for Done { what, outcome } in &self.lost {
+        for BootstrapChange { what, outcome } in &self.lost {
             table.add_row([what, &format!("lost: {outcome}")]);
         }
         for check in &self.wrong {
@@ -59,14 +61,18 @@ impl Work {
     }
 }
 
-impl Done {
+impl BootstrapChange {
+    pub(super) fn new(what: impl Into<String>, outcome: impl Into<String>) -> Self {
+        Self { what: what.into(), outcome: outcome.into() }
+    }
+
     fn to_json(&self) -> Value {
         json!({"what": self.what, "outcome": self.outcome})
     }
 }
 
-/// Prints what was looked at, and exits 1 if something is wrong.
-pub(super) fn findings(checks: &[Check], output: &Output) -> Result<ExitCode, Failure> {
+/// Prints the checks of a health check. The exit code is 1 if one found something wrong.
+pub(super) fn print_checks(checks: &[Check], output: &Output) -> Result<ExitCode, CommandFailure> {
     let healthy = checks.iter().all(|check| check.problem.is_none());
     let json = json!({"healthy": healthy, "checks": checks.iter().map(check_json).collect::<Vec<_>>()});
     output.data(&json, || {
