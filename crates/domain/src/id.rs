@@ -50,6 +50,11 @@ impl Serialize for ContextId {
     }
 }
 
+/// The rule of a tenant's id as a regular expression, for schemas; [`TenantId`] enforces it.
+pub const TENANT_ID_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,47}$";
+
+const _: () = assert!(MAX_TENANT_ID_BYTES == 48, "TENANT_ID_PATTERN repeats MAX_TENANT_ID_BYTES");
+
 /// The id of a tenant: `^[a-z0-9][a-z0-9_-]{0,47}$`. Nothing is folded, trimmed or cut, so that one id is one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(String);

@@ -34,6 +34,10 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// The strategies that are declared by their name alone; [`Strategy::ByKey`] is declared as `{"by_key": <member>}`.
+    pub const ALL: [Self; 7] =
+        [Self::Replace, Self::Deep, Self::Append, Self::Prepend, Self::Union, Self::Min, Self::Max];
+
     fn parse(value: &Value, pointer: &str) -> Result<Self, Fault> {
         match value {
             Value::String(name) => Self::named(name).ok_or_else(|| unknown_strategy(pointer)),
@@ -68,7 +72,8 @@ impl Strategy {
         }
     }
 
-    fn name(&self) -> &'static str {
+    /// The strategy's name as it is declared.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Replace => "replace",
             Self::Deep => "deep",

@@ -78,3 +78,20 @@ pub const KEY_USE_RESOLUTION_MICROS: i64 = 60 * 1_000_000;
 pub const MAX_DOCUMENTS_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the resolved documents that are kept in memory, as text.
 pub const MAX_RESULTS_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Returns a size as people write it: `1 MiB`, `64 KiB`, `255 bytes`.
+pub fn bytes_text(bytes: usize) -> String {
+    const KIB: usize = 1024;
+    const MIB: usize = 1024 * KIB;
+    match bytes {
+        MIB.. if bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
+        KIB.. if bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
+        1 => "1 byte".to_owned(),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+/// Returns a duration of whole hours as people write it: `24 hours`.
+pub fn hours_text(micros: i64) -> String {
+    format!("{} hours", micros / (60 * 60 * 1_000_000))
+}
