@@ -26,6 +26,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All operations.
+    pub const ALL: [Self; 5] = [Self::Create, Self::Update, Self::Delete, Self::Expire, Self::None];
+
     /// The name under which the operation is stored.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::id::{KeyId, NoRandomness, TenantId};
 use crate::json::ReadError;
-use crate::limits::{IDEMPOTENCY_WINDOW_MICROS, MAX_WRITE_ATTEMPTS, hours_text};
+use crate::limits::{IDEMPOTENCY_WINDOW_HOURS, MAX_WRITE_ATTEMPTS};
 use crate::tree::{Address, Scope};
 
 /// Why an operation failed. `Display` is a sentence for the caller: what was wrong, where, the rule, and what
@@ -111,8 +111,8 @@ pub enum Error {
     GlobalNode,
     /// The idempotency key was used before, with another request.
     #[error(
-        "the idempotency key was used with another request: a key names one request for {}; send a new key",
-        hours_text(IDEMPOTENCY_WINDOW_MICROS)
+        "the idempotency key was used with another request: a key names one request for \
+         {IDEMPOTENCY_WINDOW_HOURS} hours; send a new key"
     )]
     IdempotencyKeyReused,
     /// The caller sent no key, or none that is valid.

@@ -34,9 +34,18 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// The strategies that are declared by their name alone; [`Strategy::ByKey`] is declared as `{"by_key": <member>}`.
-    pub const ALL: [Self; 7] =
-        [Self::Replace, Self::Deep, Self::Append, Self::Prepend, Self::Union, Self::Min, Self::Max];
+    /// One of each strategy. [`Strategy::ByKey`] has an empty member name here, which no document may
+    /// declare.
+    pub const ALL: [Self; 8] = [
+        Self::Replace,
+        Self::Deep,
+        Self::Append,
+        Self::Prepend,
+        Self::Union,
+        Self::Min,
+        Self::Max,
+        Self::ByKey(String::new()),
+    ];
 
     fn parse(value: &Value, pointer: &str) -> Result<Self, Fault> {
         match value {
@@ -72,8 +81,14 @@ impl Strategy {
         }
     }
 
-    /// The strategy's name as it is declared.
-    pub fn name(&self) -> &'static str {
+    /// Whether the strategy is written as its name alone.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self, Self::ByKey(_))
+    }
+
+    /// Returns the strategy's name. [`Strategy::ByKey`] is written as an object with this name as its member,
+    /// every other strategy as the name alone.
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Replace => "replace",
             Self::Deep => "deep",
@@ -89,9 +104,9 @@ impl Strategy {
 
 impl Serialize for Strategy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self::ByKey(key) = self else { return serializer.serialize_str(self.name()) };
+        let Self::ByKey(key) = self else { return serializer.serialize_str(self.as_str()) };
         let mut object = serializer.serialize_map(Some(1))?;
-        object.serialize_entry(self.name(), key)?;
+        object.serialize_entry(self.as_str(), key)?;
         object.end()
     }
 }

@@ -45,8 +45,10 @@ pub const MAX_POINTER_SEGMENTS: usize = 64;
 pub const MAX_PATCH_OPERATIONS: usize = 256;
 /// Bytes of an idempotency key.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
-/// How long a success is remembered under its idempotency key, in microseconds (24 hours).
-pub const IDEMPOTENCY_WINDOW_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// How long a success is remembered under its idempotency key, in hours.
+pub const IDEMPOTENCY_WINDOW_HOURS: i64 = 24;
+/// [`IDEMPOTENCY_WINDOW_HOURS`] in microseconds.
+pub const IDEMPOTENCY_WINDOW_MICROS: i64 = IDEMPOTENCY_WINDOW_HOURS * 60 * 60 * 1_000_000;
 /// Bytes of a request's id, as a client may send it.
 pub const MAX_REQUEST_ID_BYTES: usize = 100;
 
@@ -89,9 +91,4 @@ pub fn bytes_text(bytes: usize) -> String {
         1 => "1 byte".to_owned(),
         _ => format!("{bytes} bytes"),
     }
-}
-
-/// Returns a duration of whole hours as people write it: `24 hours`.
-pub fn hours_text(micros: i64) -> String {
-    format!("{} hours", micros / (60 * 60 * 1_000_000))
 }

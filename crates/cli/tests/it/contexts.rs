@@ -43,7 +43,7 @@ fn a_json_patch_is_tested_and_conditional() {
     let operations = r#"[{"op":"test","path":"/context_data/n","value":1},{"op":"replace","path":"/context_data/n","value":2}]"#;
     let patch = [&["context", "patch", "--json-patch"], &WEB[..], &["--data", operations]].concat();
     here.json(&[&patch[..], &["--if-match", etag]].concat());
-    assert!(here.fails(1, &patch).contains("test does not hold"));
+    assert!(here.fails(1, &patch).contains("of the patch failed"));
     let stale = here.fails(1, &[&patch[..], &["--if-match", etag]].concat());
     assert!(stale.contains("@2"), "{stale}");
     let merge = here.fails(2, &["context", "patch", "--project", "web", "--data", "[]"]);

@@ -3,9 +3,7 @@
 use axum::http::StatusCode;
 use context_domain::access::Permission;
 use context_domain::error::Code;
-use context_domain::limits::{
-    IDEMPOTENCY_WINDOW_MICROS, MAX_IDEMPOTENCY_KEY_BYTES, MAX_REQUEST_ID_BYTES, hours_text,
-};
+use context_domain::limits::{IDEMPOTENCY_WINDOW_HOURS, MAX_IDEMPOTENCY_KEY_BYTES, MAX_REQUEST_ID_BYTES};
 use serde_json::{Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
@@ -193,10 +191,9 @@ fn header_parameters(spec: &OperationSpec) -> impl Iterator<Item = Parameter> {
         headers.push(header("If-None-Match", "Return 304 if the entity tag is one of these.", tags(), &etag));
     }
     if spec.idempotency == IdempotencySupport::Honoured {
-        let window = hours_text(IDEMPOTENCY_WINDOW_MICROS);
         let about = format!(
-            "Names this request for {window}: repeated with the same key, it is not done again, and the \
-             first response is returned."
+            "Names this request for {IDEMPOTENCY_WINDOW_HOURS} hours: repeated with the same key, it is not \
+             done again, and the first response is returned."
         );
         let key = string_schema().pattern(Some(format!("^[!-~]{{1,{MAX_IDEMPOTENCY_KEY_BYTES}}}$")));
         headers.push(header("Idempotency-Key", &about, key.into(), "7f3c1a"));

@@ -1,6 +1,7 @@
 //! The schemas of requests and responses, as the OpenAPI document names them.
 
 use context_domain::access::Permission;
+use context_domain::change::Operation;
 use context_domain::id::TENANT_ID_PATTERN;
 use context_domain::inheritance::Strategy;
 use context_domain::limits::{
@@ -176,10 +177,7 @@ fn context() -> RefOr<Schema> {
         ("tenant_id", reference("TenantId")),
         ("created_at", reference("Timestamp")),
         ("updated_at", reference("Timestamp")),
-        (
-            "version",
-            integer("Increased by one on each change; 0 for a node that was never written."),
-        ),
+        ("version", integer("Increased by one on each change; 0 for a node that was never written.")),
         ("context_level", nullable(reference("Level"))),
         ("parent_id", nullable(reference("ContextId"))),
         ("node_key", nullable(reference("NodeKey"))),
@@ -195,8 +193,10 @@ fn inheritance() -> RefOr<Schema> {
         .schema_type(Type::Boolean)
         .description(Some("false: ancestors contribute their locks, but neither data nor strategies."));
     let by_key = string_schema().min_length(Some(1));
+    let plain_strategies: Vec<_> =
+        Strategy::ALL.iter().filter(|strategy| strategy.is_plain()).map(Strategy::as_str).collect();
     let strategy = OneOfBuilder::new()
-        .item(enum_schema(&Strategy::ALL.each_ref().map(Strategy::name)))
+        .item(enum_schema(&plain_strategies))
         .item(closed(&["by_key"], &[("by_key", by_key.into())]));
     let strategies = ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -319,7 +319,7 @@ fn change() -> RefOr<Schema> {
         ("revision", integer("The transaction; later transactions of a tenant have greater numbers.")),
         ("context_id", reference("ContextId")),
         ("version", integer("The version after the write.")),
-        ("operation", enum_schema(&["create", "update", "delete", "expire", "none"])),
+        ("operation", enum_schema(&Operation::ALL.map(Operation::as_str))),
         ("changed_at", reference("Timestamp")),
         ("changed_by", string_schema().into()),
         ("request_id", string_schema().into()),

@@ -70,7 +70,8 @@ async fn an_accepted_document_is_returned_with_equal_values_and_sorted_members()
     let server = Server::start().await;
     let text = concat!(
         r#"{"context_type":"note","context_data":{"é":"世界🌍","z":[],"a":{"":{},"#,
-        r#""n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]},"Z":null,"#,
+        r#""n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,"#,
+        r#"0.1,5e-324,1.7976931348623157e308]},"Z":null,"#,
         r#""s":"\u0001\n\"\\/"}}"#
     );
     let created = server.call("POST", "contexts").body("application/json; charset=UTF-8", text).send().await;
