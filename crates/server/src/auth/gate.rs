@@ -89,3 +89,46 @@ impl Gate {
         verdict
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use context_domain::access::Permission;
+    use context_domain::clock::SystemClock;
+    use context_domain::id::RandomIds;
+    use context_domain::service::KeyRequest;
+
+    use super::*;
+
+    /// Opens a store with a tenant `mine`, and returns a gate in front of it with the token of a reader there.
+    async fn gate_and_token(folder: &tempfile::TempDir) -> (Gate, String) {
+        let url = format!("sqlite:{}", folder.path().display()).parse().unwrap();
+        let options = context_store::StoreOptions::new(url);
+        let store = context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap();
+        let service = Arc::new(Service::new(store.ports, Arc::new(SystemClock), Arc::new(RandomIds)));
+        let operator = Principal { name: "a test".to_owned(), access: Access::Operator };
+        let operator = Caller::in_installation(operator, "r".to_owned());
+        let tenant = "mine".parse().unwrap();
+        service.create_tenant(&operator, &tenant).await.unwrap();
+        let access = Access::Tenant { tenant, permission: Permission::Read };
+        let request = KeyRequest { name: "a reader".to_owned(), access, expires_at: None };
+        let token = service.create_key(&operator, request).await.unwrap().token.reveal();
+        (Gate::new(service, Authentication::Keys, Duration::from_secs(10)), token)
+    }
+
+    #[tokio::test]
+    async fn a_caller_is_identified_and_admitted_without_http() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, token) = gate_and_token(&folder).await;
+        assert!(matches!(gate.identify(None).await, Err(IdentityError::NoToken)));
+        assert!(matches!(gate.identify(Some("cs_1")).await, Err(IdentityError::InvalidToken)));
+        let reader = gate.identify(Some(&token)).await.unwrap();
+        let in_tenant =
+            |tenant: &str| Caller::in_tenant(reader.clone(), tenant.parse().unwrap(), "r".to_owned());
+        let code = |access, tenant| gate.admit(access, &in_tenant(tenant)).map_err(|error| error.code());
+        assert_eq!(code(OperationAccess::Tenant(Permission::Read), "mine"), Ok(()));
+        assert_eq!(code(OperationAccess::Tenant(Permission::Write), "mine"), Err(Code::Forbidden));
+        assert_eq!(code(OperationAccess::Tenant(Permission::Read), "other"), Err(Code::TenantNotFound));
+        assert_eq!(code(OperationAccess::Operator, "mine"), Err(Code::Forbidden));
+        assert_eq!(code(OperationAccess::AnyKey, "mine"), Ok(()));
+    }
+}
