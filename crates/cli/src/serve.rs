@@ -7,7 +7,7 @@ use std::sync::Arc;
 use context_domain::clock::Clock;
 use context_domain::id::RandomIds;
 use context_domain::service::Service;
-use context_server::{Authentication, HostName, HttpConfig};
+use context_server::{Authentication, HttpConfig, HttpHost};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -96,7 +96,7 @@ fn listen_address(
     Ok(address)
 }
 
-fn allowed_hosts(settings: &Settings, args: &ServeArgs) -> Result<Vec<HostName>, CommandFailure> {
+fn allowed_hosts(settings: &Settings, args: &ServeArgs) -> Result<Vec<HttpHost>, CommandFailure> {
     let names = settings.allowed_hosts.iter().chain(&args.allowed_hosts);
     let hosts = names.map(|name| {
         name.parse().map_err(|rule: String| CommandFailure::usage(format!("--allowed-host: {rule}")))

@@ -1,4 +1,4 @@
-//! Request bodies: their size, their media type, and JSON read by the domain's strict reader.
+//! Request bodies: their size, their media type, and JSON parsed by the domain's strict parser.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -6,18 +6,17 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use context_domain::error::Error;
+use context_domain::error::{Code, Error};
 use context_domain::fault::Fault;
 use context_domain::json;
-use context_domain::limits::MAX_BODY_BYTES;
+use context_domain::limits::{MAX_BODY_BYTES, bytes_text};
 use context_domain::patch::Patch;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
-use super::call::Call;
-use super::limits::MAX_DISCARDED_BYTES;
-use super::problem::{Kind, Problem};
-use super::spec;
+use super::problem::Problem;
+use crate::api::spec::RequestShape;
+use crate::limits::MAX_DISCARDED_BYTES;
 
 /// The media type of a whole document.
 pub(crate) const JSON: &str = "application/json";
@@ -26,57 +25,60 @@ pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The media type of RFC 6902.
 pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 
-impl Call {
-    /// The body, which must be a JSON object.
-    pub(crate) fn object(&self) -> Result<Map<String, Value>, Problem> {
-        match self.json()? {
-            Value::Object(members) => Ok(members),
-            _ => Err(Error::Invalid(vec![Fault::new("", "the body is a JSON object")]).into()),
-        }
-    }
-
-    /// The body as a patch of the kind that its media type names.
-    pub(crate) fn patch(&self) -> Result<Patch, Problem> {
-        let body = self.json()?;
-        let patch = match media_type(self.headers())?.as_deref() {
-            Some(JSON_PATCH) => Patch::operations(body),
-            _ => Patch::merge(body),
-        };
-        patch.map_err(|fault| Error::Invalid(vec![fault]).into())
-    }
-
-    fn json(&self) -> Result<Value, Problem> {
-        json::parse_strict(self.body()).map_err(|error| Error::from(error).into())
-    }
-}
-
-/// Reads the body that an operation takes: of the right kind, and no longer than [`MAX_BODY_BYTES`].
-pub(crate) async fn read(wanted: spec::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+/// Reads the body that an operation takes: of the right media type, and at most [`MAX_BODY_BYTES`] long.
+pub(crate) async fn collect_body(
+    wanted: RequestShape,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Problem> {
     match wanted {
-        spec::Body::None => return Ok(Bytes::new()),
-        spec::Body::Tenant | spec::Body::NewContext | spec::Body::Content => {
-            expect(headers, &[JSON], ACCEPT)?;
+        RequestShape::None => return Ok(Bytes::new()),
+        RequestShape::Tenant | RequestShape::NewContext | RequestShape::Content => {
+            check_media_type(headers, &[JSON], ACCEPT)?;
         }
-        spec::Body::Patch => {
-            expect(headers, &[MERGE_PATCH, JSON_PATCH], HeaderName::from_static("accept-patch"))?;
+        RequestShape::Patch => {
+            let accept_patch = HeaderName::from_static("accept-patch");
+            check_media_type(headers, &[MERGE_PATCH, JSON_PATCH], accept_patch)?;
         }
     }
-    collect(headers, body).await
+    collect_bytes(headers, body).await
 }
 
-/// Refuses a body where none means anything, on a request that is to remove something.
-pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuses any body: a DELETE with one probably means something that would be ignored.
+pub(crate) fn refuse_body(headers: &HeaderMap) -> Result<(), Problem> {
     let announced = headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     if announced || headers.contains_key(TRANSFER_ENCODING) {
-        return Err(Problem::bad_parameter("body", "a DELETE carries no body"));
+        return Err(Problem::bad_parameter("body", "a DELETE must not have a body"));
     }
     Ok(())
 }
 
-async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+/// Parses a body that must be a JSON object.
+pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    match parse_json(body)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::Invalid(vec![Fault::new("", "the body must be a JSON object")]).into()),
+    }
+}
+
+/// Parses a body that is a patch of the kind that its media type names.
+pub(crate) fn parse_patch(headers: &HeaderMap, body: &[u8]) -> Result<Patch, Problem> {
+    let body = parse_json(body)?;
+    let patch = match media_type(headers)?.as_deref() {
+        Some(JSON_PATCH) => Patch::operations(body),
+        _ => Patch::merge(body),
+    };
+    patch.map_err(|fault| Error::Invalid(vec![fault]).into())
+}
+
+fn parse_json(body: &[u8]) -> Result<Value, Problem> {
+    json::parse_strict(body).map_err(|error| Error::from(error).into())
+}
+
+async fn collect_bytes(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) && headers.contains_key(EXPECT) {
-        // Its sender waits to be told whether to send it at all.
+        // The sender waits for a response before it sends the body.
         return Err(too_large());
     }
     match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
@@ -86,13 +88,13 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> 
             Err(too_large())
         }
         Err(_) => {
-            Err(Problem::bad_parameter("body", "the body broke off, or is not framed as HTTP frames bodies"))
+            Err(Problem::bad_parameter("body", "the body ended early, or its framing is not valid HTTP"))
         }
     }
 }
 
-/// Reads on for a while: a connection that is closed while its client still sends is reset, and the client never
-/// learns why.
+/// Reads on up to a limit: if the connection closes while its client still sends, it is reset, and the client
+/// never reads the response.
 async fn discard(mut body: Body) {
     let mut left = MAX_DISCARDED_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
@@ -105,20 +107,26 @@ async fn discard(mut body: Body) {
 }
 
 fn too_large() -> Problem {
-    Problem::refusal(
-        &Kind::TOO_LARGE,
-        format!("the body is longer than {MAX_BODY_BYTES} bytes: split the document over several contexts"),
-    )
+    let most = bytes_text(MAX_BODY_BYTES);
+    let detail = format!(
+        "the body is longer than {most} ({MAX_BODY_BYTES} bytes): split the document over several contexts"
+    );
+    Problem::refusal(Code::TooLarge, detail)
 }
 
-/// Checks that the body has one of these media types and is sent as it is.
-fn expect(headers: &HeaderMap, types: &[&'static str], told_in: HeaderName) -> Result<(), Problem> {
+/// Checks that the body has one of these media types and is not compressed. The header `accepted_in` of a
+/// refusal lists the types.
+fn check_media_type(
+    headers: &HeaderMap,
+    types: &[&'static str],
+    accepted_in: HeaderName,
+) -> Result<(), Problem> {
     let sent = media_type(headers)?;
     let refuse = |detail: String| {
         let all = HeaderValue::try_from(types.join(", "));
-        let problem = Problem::refusal(&Kind::UNSUPPORTED_MEDIA_TYPE, detail);
+        let problem = Problem::refusal(Code::UnsupportedMediaType, detail);
         Err(match all {
-            Ok(all) => problem.with_header(told_in, all),
+            Ok(all) => problem.with_header(accepted_in, all),
             Err(_) => problem,
         })
     };
@@ -127,18 +135,19 @@ fn expect(headers: &HeaderMap, types: &[&'static str], told_in: HeaderName) -> R
     }
     match headers.get(CONTENT_ENCODING) {
         Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            refuse("send the body as it is, without a Content-Encoding".to_owned())
+            refuse("send the body uncompressed, without a Content-Encoding".to_owned())
         }
         _ => Ok(()),
     }
 }
 
-/// The media type of the body in lower case; its only parameter may be the one that says what JSON is anyway.
+/// Returns the media type of the body in lower case. Its only parameter may be the charset that JSON always
+/// has.
 fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         if headers.contains_key(CONTENT_TYPE) {
-            return Err(Problem::bad_parameter("Content-Type", "the header stands twice: send it once"));
+            return Err(Problem::bad_parameter("Content-Type", "the header was sent twice: send it once"));
         }
         return Ok(None);
     };
@@ -147,8 +156,8 @@ fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let known = |parameter: &str| matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"");
     if !parameters.split(';').all(known) {
         return Err(Problem::refusal(
-            &Kind::UNSUPPORTED_MEDIA_TYPE,
-            "JSON is UTF-8: send the media type without parameters, or with charset=utf-8",
+            Code::UnsupportedMediaType,
+            "JSON is always UTF-8: send the media type without parameters, or with charset=utf-8",
         ));
     }
     Ok(Some(essence.trim().to_owned()))

@@ -1,5 +1,5 @@
-//! The names that the server answers under. A web page whose name was made to resolve to this machine (DNS
-//! rebinding) sends its own name as Host, and is refused by it.
+//! The check of `Host` and `Origin`: a web page whose name was made to resolve to this machine (DNS
+//! rebinding) sends its own name as `Host`, and is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -10,20 +10,27 @@ use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
+use context_domain::error::Code;
 
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 
-/// The name or address of a host, without a port.
+/// The name or address of an HTTP host, without a port, in one spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostName(String);
+pub struct HttpHost(String);
 
-/// Reads a name (`memory.example.com`) or an address (`192.0.2.1`, `[2001:db8::1]`), with a port or without one, which
-/// does not count; neither do letter case and a dot at the end.
-impl FromStr for HostName {
+/// Reads a name (`memory.example.com`) or an address (`192.0.2.1`, `[2001:db8::1]`). A port, letter case and
+/// a final dot are ignored.
+impl FromStr for HttpHost {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule = || format!("'{}' is not the name or address of a host", text.escape_debug());
+        let rule = || {
+            format!(
+                "'{}' is not a host: give a name or an address, such as memory.example.com, 192.0.2.1 or \
+                 [2001:db8::1]",
+                text.escape_debug()
+            )
+        };
         let port_begins = text.bytes().rposition(|byte| byte == b':').filter(|_| !text.ends_with(']'));
         let (host, port) = match port_begins {
             Some(at) => text.split_at_checked(at).ok_or_else(rule)?,
@@ -45,8 +52,8 @@ impl FromStr for HostName {
     }
 }
 
-impl HostName {
-    /// Whether the name means this machine, and no name server is asked for it.
+impl HttpHost {
+    /// Whether the name means this machine without asking a name server.
     fn is_loopback(&self) -> bool {
         self.0 == "localhost"
             || self.0 == format!("[{}]", Ipv6Addr::LOCALHOST)
@@ -54,22 +61,22 @@ impl HostName {
     }
 }
 
-/// The names allowed beside those of loopback.
+/// The hosts that are allowed in addition to those of loopback.
 #[derive(Debug, Clone)]
-pub(crate) struct AllowedHosts(Arc<[HostName]>);
+pub(crate) struct AllowedHosts(Arc<[HttpHost]>);
 
 impl AllowedHosts {
-    pub(crate) fn new(hosts: Vec<HostName>) -> Self {
+    pub(crate) fn new(hosts: Vec<HttpHost>) -> Self {
         Self(hosts.into())
     }
 
     fn allow(&self, text: &str) -> bool {
-        text.parse().is_ok_and(|host: HostName| host.is_loopback() || self.0.contains(&host))
+        text.parse().is_ok_and(|host: HttpHost| host.is_loopback() || self.0.contains(&host))
     }
 }
 
-/// Lets a request pass that names an allowed host, and comes from no page or from a page of one.
-pub(crate) async fn guard(
+/// Passes on requests for an allowed host that come from no web page or from a page of an allowed host.
+pub(crate) async fn check_request(
     State(allowed): State<AllowedHosts>,
     request: Request,
     next: Next,
@@ -82,18 +89,18 @@ pub(crate) async fn guard(
 fn check_host(allowed: &AllowedHosts, request: &Request) -> Result<(), Problem> {
     let mut hosts = values(request, &HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Problem::bad_parameter("Host", "a request carries one Host header"));
+        return Err(Problem::bad_parameter("Host", "a request must have exactly one Host header"));
     };
-    // A request line may name a host as well, which RFC 9112 prefers: neither may be a foreign one.
+    // The request line may name a host too, which has precedence in RFC 9112: both must be allowed.
     let authority = request.uri().authority().map(Authority::as_str);
     let allow = |name: Option<&str>| name.is_some_and(|name| allowed.allow(name));
     if allow(host) && (authority.is_none() || allow(authority)) {
         return Ok(());
     }
     Err(Problem::refusal(
-        &Kind::HOST_NOT_ALLOWED,
-        "the server answers under localhost, loopback addresses and the hosts that it was told to allow; \
-         the Host header names another one",
+        Code::HostNotAllowed,
+        "the Host header names a host that is neither localhost, nor a loopback address, nor allowed by the \
+         server's configuration (--allowed-host)",
     ))
 }
 
@@ -106,12 +113,13 @@ fn check_origin(allowed: &AllowedHosts, request: &Request) -> Result<(), Problem
         return Ok(());
     }
     Err(Problem::refusal(
-        &Kind::ORIGIN_NOT_ALLOWED,
-        "the Origin header names a page of another host than those that the server was told to allow",
+        Code::OriginNotAllowed,
+        "the Origin header names a host that is neither localhost, nor a loopback address, nor allowed by \
+         the server's configuration (--allowed-host)",
     ))
 }
 
-/// The header's values; none in place of one that is no text.
+/// Returns the header's values; `None` for each that is not text.
 fn values<'r>(request: &'r Request, name: &HeaderName) -> impl Iterator<Item = Option<&'r str>> {
     request.headers().get_all(name).iter().map(|value| value.to_str().ok())
 }
@@ -121,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_and_allowed_names_pass_whatever_their_spelling() {
+    fn loopback_and_allowed_names_pass_in_any_spelling() {
         let allowed =
             AllowedHosts::new(vec!["Memory.Example.com".parse().unwrap(), "[2001:DB8::1]".parse().unwrap()]);
         for host in [

@@ -1,7 +1,7 @@
-//! What surrounds every request: its id, its place in the log, and the last touch on its answer.
+//! The layers around every request: its id, its log span, and the final form of its response.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -9,23 +9,22 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use context_domain::error::Error;
+use context_domain::error::{Code, Error};
 use context_domain::id::IdSource;
 use context_domain::limits::MAX_REQUEST_ID_BYTES;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::limits::REFUSAL_LOG_INTERVAL;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 
-/// The header that carries a request's id, both ways.
+/// The header with a request's id, in requests and responses.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
 
-/// Gives the request its id and its span, and turns a problem into the body that carries the id.
+/// Gives the request its id and its log span, and turns a problem into a response body with that id.
 pub(crate) async fn observe(
     State(ids): State<Arc<dyn IdSource>>,
     mut request: Request,
@@ -46,59 +45,35 @@ pub(crate) async fn observe(
     .await
 }
 
-/// Tells the log of refused access, once in [`REFUSAL_LOG_INTERVAL`]: whoever guesses keys must not fill it.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<Told>);
-
-#[derive(Debug, Default)]
-struct Told {
-    /// When the log was last told.
-    at: Option<Instant>,
-    /// Refusals since then.
-    untold: u64,
-}
-
-impl Refusals {
-    /// Notes a refusal, of whom if that is known.
-    pub(crate) fn note(&self, code: &str, principal: Option<&str>) {
-        let now = Instant::now();
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.at.is_some_and(|at| now.duration_since(at) < REFUSAL_LOG_INTERVAL) {
-            told.untold = told.untold.saturating_add(1);
-            return;
-        }
-        let Told { untold, .. } = std::mem::replace(&mut *told, Told { at: Some(now), untold: 0 });
-        drop(told);
-        tracing::info!(code, principal, untold, "access was refused");
-    }
-}
-
-/// The answer to a request whose handler panicked. The panic's own words may hold content: they stay with the hook
-/// that the process has set for them.
+/// Returns the response to a request whose handler panicked. The panic's message may hold content: only the
+/// process's panic hook sees it.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     let detail = "a handler panicked".to_owned();
     Problem::Service(Error::Internal { detail }).into_response()
 }
 
-/// The answer where no route is.
+/// Returns the response for a path without a route.
 pub(crate) async fn no_route() -> Problem {
-    Problem::refusal(&Kind::ROUTE_NOT_FOUND, "no route has this path: /openapi.json lists those there are")
+    Problem::refusal(Code::RouteNotFound, "no route has this path: /openapi.json lists all routes")
 }
 
-/// The answer where the route has other methods.
+/// Returns the response for a method that the route does not have.
 pub(crate) async fn no_method() -> Problem {
-    Problem::refusal(&Kind::METHOD_NOT_ALLOWED, "the path has other methods: the Allow header names them")
+    Problem::refusal(
+        Code::MethodNotAllowed,
+        "the path does not have this method: the Allow header lists its methods",
+    )
 }
 
 fn finish(mut response: Response, id: &str) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         problem.log();
-        // A layer below counted the bytes of the body that was not there yet.
+        // An inner layer counted the bytes of the body before it was written.
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.to_json(id).to_string());
     }
     let headers = response.headers_mut();
-    // The id is visible ASCII, whether it came in a header or was made here.
+    // The id is visible ASCII, whether it was sent or made here.
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -107,7 +82,7 @@ fn finish(mut response: Response, id: &str) -> Response {
     response
 }
 
-/// The id that the client sent, if it is one that can stand in a log and in a change record.
+/// Returns the id that the client sent, if it fits into a log and a change record.
 fn accepted_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let fits = (1..=MAX_REQUEST_ID_BYTES).contains(&text.len());

@@ -1,4 +1,4 @@
-//! Connections: accepted within a bound, without Nagle's delay, and drained when the server stops.
+//! Connections: accepted up to a limit, without Nagle's delay, and drained when the server stops.
 
 use std::io;
 use std::pin::pin;
@@ -14,31 +14,43 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::limits::{
+use crate::limits::{
     ACCEPT_PAUSE, DRAIN_TIMEOUT, HEAD_TIMEOUT, MAX_ACCEPT_FAILURES, MAX_CONNECTIONS, MAX_HEAD_BYTES,
 };
 
-/// Serves `router` on `listener` until `shutdown` is done; then lets requests under way finish, but for no longer than
-/// a bound.
+/// Serves `router` over HTTP/1.1 on `listener` until the future `shutdown` completes.
+///
+/// **Life cycle.** Connections are accepted one after the other, each served by a task of its own. When
+/// `shutdown` completes, the listener is closed at once, idle connections are closed, and requests in
+/// progress get [`DRAIN_TIMEOUT`] to finish; what is left then is cut off and logged. The function returns
+/// when all connections are closed.
+///
+/// **Concurrency.** At most [`MAX_CONNECTIONS`] connections are open: the next one is accepted when one of
+/// them closes, until then it waits in the operating system's queue. How many requests are in progress is
+/// limited by the router ([`crate::HttpConfig::max_concurrent_requests`]).
+///
+/// **Failure.** A connection that fails ends alone. A failed accept is a shortage of file descriptors or
+/// memory: it is logged and tried again after [`ACCEPT_PAUSE`].
 ///
 /// # Errors
-/// Those of a listener that accepts no more.
+/// The listener's last error after [`MAX_ACCEPT_FAILURES`] failed accepts in a row: a process that accepts
+/// nothing must not look alive.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {
-            // The semaphore is never closed, so that a slot comes sooner or later.
-            let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            accept(&listener).await.map(|stream| (stream, slot))
+            // The semaphore is never closed, so this returns a permit sooner or later.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            accept(&listener).await.map(|stream| (stream, permit))
         };
-        let (stream, slot) = tokio::select! {
+        let (stream, permit) = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted?,
@@ -49,12 +61,12 @@ pub async fn serve(
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(slot);
+            drop(permit);
         });
     }
     drop(listener);
     if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests still under way are cut off");
+        tracing::warn!(connections = connections.len(), "requests were cut off: they did not finish in time");
         connections.abort_all();
     }
     Ok(())
@@ -66,17 +78,16 @@ fn protocol() -> http1::Builder {
     builder
 }
 
-/// The next connection. A connection that is gone already is passed over; a shortage is waited out; a listener that
-/// fails on and on is lost, and must not look alive.
+/// Accepts the next connection. Skips connections that are already closed, and waits out shortages.
 async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let mut failures = 0;
     loop {
         let error = match listener.accept().await {
-            // An answer is sent whole: waiting for more to send with it only delays it.
+            // A response is written whole: Nagle's algorithm would only delay it.
             Ok((stream, _)) => match stream.set_nodelay(true) {
                 Ok(()) => return Ok(stream),
                 Err(error) => {
-                    tracing::debug!(%error, "a connection was gone before it was served");
+                    tracing::debug!(%error, "a connection closed before it was served");
                     continue;
                 }
             },
@@ -87,7 +98,7 @@ async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         if failures == MAX_ACCEPT_FAILURES {
             return Err(error);
         }
-        tracing::warn!(%error, failures, "no connection was accepted");
+        tracing::warn!(%error, failures, "accepting a connection failed");
         sleep(ACCEPT_PAUSE).await;
     }
 }

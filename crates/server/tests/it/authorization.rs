@@ -1,5 +1,5 @@
-//! Who is let in where: every operation of the OpenAPI document, with every credential that does not suffice and the
-//! least one that does.
+//! Authorization: every operation of the OpenAPI document, with every credential that is not sufficient and
+//! the least one that is.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::openapi::operations;
 use crate::support::{Answer, Call, OPENAPI, Server};
 
-/// What an operation asks of its caller.
+/// What an operation requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     Nothing,
@@ -23,7 +23,7 @@ pub(crate) enum Needs {
     Operator,
 }
 
-/// What each operation asks, said once more and by hand. One that is added to the server without a line here fails.
+/// Returns what an operation requires, a second time and by hand: an operation without a line here fails.
 pub(crate) fn needs(method: &str, path: &str) -> Needs {
     let id = OPENAPI["paths"][path][method.to_lowercase()]["operationId"].as_str().unwrap();
     match id {
@@ -59,17 +59,17 @@ pub(crate) fn needs(method: &str, path: &str) -> Needs {
     }
 }
 
-/// The access of a key of that tenant.
-pub(crate) fn of(tenant: &str, permission: Permission) -> Access {
+/// Returns the access of a key of that tenant.
+pub(crate) fn tenant_access(tenant: &str, permission: Permission) -> Access {
     Access::Tenant { tenant: tenant.parse().unwrap(), permission }
 }
 
-/// A token that is well-formed, and no key's.
+/// Returns a well-formed token of no key.
 pub(crate) fn unknown_token() -> String {
     Token::new(KeyId::new(RandomIds.uuid()), RandomIds.secret().unwrap()).reveal()
 }
 
-/// A request of the operation that would be carried out: in the tenant `tenant`, on the context `id`.
+/// Returns a request for the operation that would succeed: in the tenant `tenant`, on the context `id`.
 pub(crate) fn request(server: &Server, (method, path): &(String, String), tenant: &str, id: &str) -> Call {
     let target = path.replace("{tenant}", tenant).replace("{id}", id).replace("{file}", "page.js");
     let target = target.replace("{project}", "p").replace("{branch}", "b").replace("{task}", "t");
@@ -110,19 +110,19 @@ impl World {
         server.knobs.advance(Duration::from_mins(2));
         let mut of_mine = Vec::new();
         for permission in Permission::ALL {
-            of_mine.push((permission, server.key(of("mine", permission), None).await.1));
+            of_mine.push((permission, server.key(tenant_access("mine", permission), None).await.1));
         }
         Self {
             operator: server.key(Access::Operator, None).await.1,
             of_mine: of_mine.try_into().unwrap(),
-            of_other: server.key(of("other", Permission::Admin), None).await.1,
+            of_other: server.key(tenant_access("other", Permission::Admin), None).await.1,
             revoked,
             expired,
             server,
         }
     }
 
-    /// A context outside the tree of the tenant, and the nodes that requests are about.
+    /// Creates a context outside the tree and the nodes that requests are for; returns the context's id.
     async fn filled(&self, tenant: &str) -> String {
         let create = |target: String| self.server.call("POST", &target).bearer(&self.operator);
         let content = json!({"context_type": "note", "context_data": {}});
@@ -143,8 +143,8 @@ impl World {
     }
 }
 
-/// The same request, in which everything behind the path is wrong as well.
-fn spoilt(server: &Server, operation: &(String, String), tenant: &str, id: &str) -> Call {
+/// Returns the same request with everything after the path wrong as well.
+fn spoiled(server: &Server, operation: &(String, String), tenant: &str, id: &str) -> Call {
     let (method, path) = operation;
     let call = request(server, operation, tenant, id);
     let call = server.call(method, &format!("{}?unknown=1&limit=0", call.target()));
@@ -152,7 +152,7 @@ fn spoilt(server: &Server, operation: &(String, String), tenant: &str, id: &str)
     if path.is_empty() || method == "GET" { call } else { call.body("text/plain", "nonsense") }
 }
 
-/// Everything of an answer but what differs between any two.
+/// Returns everything of a response except what differs between any two.
 fn plain(answer: &Answer, name: &str) -> (u16, HeaderMap, String) {
     let mut headers = answer.headers.clone();
     headers.remove("date");
@@ -166,7 +166,7 @@ async fn same_id(call: Call) -> Answer {
 }
 
 #[tokio::test]
-async fn whoever_is_not_known_learns_nothing_but_that() {
+async fn an_unauthenticated_caller_learns_nothing_else() {
     let world = World::new().await;
     let id = world.filled("mine").await;
     let writes = world.writes("mine").await;
@@ -176,8 +176,8 @@ async fn whoever_is_not_known_learns_nothing_but_that() {
             let good = request(&world.server, &operation, "mine", &id);
             [
                 good,
-                spoilt(&world.server, &operation, "mine", &id),
-                spoilt(&world.server, &operation, "no", "x"),
+                spoiled(&world.server, &operation, "mine", &id),
+                spoiled(&world.server, &operation, "no", "x"),
             ]
         };
         for call in calls() {
@@ -216,7 +216,7 @@ async fn whoever_is_not_known_learns_nothing_but_that() {
             assert_eq!(world.server.call("HEAD", &target).send().await.status, 401);
         }
     }
-    // Whatever was asked, and whatever was wrong with the credential.
+    // All refusals are equal, whatever was requested and whatever was wrong with the credential.
     refusals.sort_by_key(|(token, _)| token.is_some());
     for kind in refusals.chunk_by(|one, other| one.0 == other.0) {
         assert!(kind.len() > 100);
@@ -230,7 +230,7 @@ async fn whoever_is_not_known_learns_nothing_but_that() {
 }
 
 #[tokio::test]
-async fn what_is_for_everybody_asks_for_nothing() {
+async fn public_operations_require_no_credential() {
     let world = World::new().await;
     let public: Vec<_> =
         operations().filter(|(method, path)| needs(method, path) == Needs::Nothing).collect();
@@ -244,7 +244,7 @@ async fn what_is_for_everybody_asks_for_nothing() {
 }
 
 #[tokio::test]
-async fn another_tenant_cannot_be_told_from_none() {
+async fn another_tenant_looks_like_one_that_does_not_exist() {
     let world = World::new().await;
     let id = world.filled("mine").await;
     let writes = world.writes("mine").await;
@@ -255,7 +255,7 @@ async fn another_tenant_cannot_be_told_from_none() {
             Needs::Operator => ("forbidden", 403),
             Needs::Nothing | Needs::AnyKey => continue,
         };
-        for make in [request, spoilt] {
+        for make in [request, spoiled] {
             let theirs = same_id(make(&world.server, &operation, "mine", &id).bearer(&world.of_other)).await;
             assert_eq!(theirs.problem(status), code, "{operation:?}");
             let none = same_id(make(&world.server, &operation, "none", &id).bearer(&world.of_other)).await;
@@ -266,7 +266,7 @@ async fn another_tenant_cannot_be_told_from_none() {
 }
 
 #[tokio::test]
-async fn a_context_of_another_tenant_cannot_be_told_from_none() {
+async fn a_context_of_another_tenant_looks_like_one_that_does_not_exist() {
     let world = World::new().await;
     let theirs = world.filled("mine").await;
     let own = world.filled("other").await;
@@ -290,42 +290,42 @@ async fn a_context_of_another_tenant_cannot_be_told_from_none() {
 }
 
 #[tokio::test]
-async fn too_little_scope_is_forbidden_and_just_enough_suffices() {
+async fn a_smaller_scope_is_forbidden_and_the_least_scope_is_sufficient() {
     let world = World::new().await;
     for (turn, operation) in operations().enumerate() {
         let needed = needs(&operation.0, &operation.1);
         let security = &OPENAPI["paths"][&operation.1][operation.0.to_lowercase()]["security"];
-        let told = |scope: &str| *security == json!([{"bearer": [scope]}]);
+        let is_documented = |scope: &str| *security == json!([{"bearer": [scope]}]);
         let (too_little, least): (Vec<_>, _) = match needed {
             Needs::Nothing => {
                 assert_eq!(*security, json!([]), "{operation:?}");
                 continue;
             }
             Needs::AnyKey => {
-                assert!(told("read"));
+                assert!(is_documented("read"));
                 (Vec::new(), &world.of_mine[0].1)
             }
             Needs::InTenant(needed) => {
-                assert!(told(needed.as_str()), "{operation:?}");
+                assert!(is_documented(needed.as_str()), "{operation:?}");
                 let less = world.of_mine.iter().filter(|(permission, _)| *permission < needed);
                 let least = world.of_mine.iter().find(|(permission, _)| *permission == needed).unwrap();
                 (less.map(|(_, token)| token).collect(), &least.1)
             }
             Needs::Operator => {
-                assert!(told("operator"), "{operation:?}");
+                assert!(is_documented("operator"), "{operation:?}");
                 (world.of_mine.iter().map(|(_, token)| token).collect(), &world.operator)
             }
         };
         let id = world.filled("mine").await;
         let writes = world.writes("mine").await;
         for token in too_little {
-            for make in [request, spoilt] {
+            for make in [request, spoiled] {
                 let answer = make(&world.server, &operation, "mine", &id).bearer(token).send().await;
                 assert_eq!(answer.problem(403), "forbidden", "{operation:?}");
             }
         }
         assert_eq!(world.writes("mine").await, writes, "{operation:?}");
-        // What is made must not be there, and what is dropped must.
+        // A tenant to be created must not exist, and one to be dropped must.
         let tenant = format!("made-{turn}");
         let tenant = if needed == Needs::Operator { tenant.as_str() } else { "mine" };
         if operation.1.ends_with("{tenant}") {
@@ -365,7 +365,7 @@ async fn health_names_tenants_to_operators_only() {
 #[tokio::test]
 async fn a_change_is_recorded_under_the_keys_id() {
     let world = World::new().await;
-    let (id, token) = world.server.key(of("mine", Permission::Write), None).await;
+    let (id, token) = world.server.key(tenant_access("mine", Permission::Write), None).await;
     let call = world.server.call("PUT", "/v1/tenants/mine/tree/q").bearer(&token);
     assert_eq!(call.json(&json!({"context_data": {}})).send().await.status, 201);
     let changes = world.server.call("GET", "/v1/tenants/mine/changes").bearer(&token).send().await.json();
@@ -390,7 +390,7 @@ async fn an_idempotency_key_belongs_to_the_key_that_sent_it() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_lost_lets_nobody_in() {
+async fn nobody_is_admitted_while_the_store_is_lost() {
     let server = Server::that_lost_its_store(Authentication::Keys).await;
     for path in ["/v1/tenants", "/v1/tenants/default/contexts", "/health"] {
         let answer = server.call("GET", path).bearer(&unknown_token()).send().await;
@@ -411,7 +411,7 @@ async fn a_store_that_is_lost_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_large_body_does_not_keep_a_refusal_from_being_read() {
+async fn a_refusal_can_be_read_after_sending_a_large_body() {
     let server = Server::with_keys().await;
     for length in [1024 * 1024, 8 * 1024 * 1024] {
         let call = server.call("POST", "/v1/tenants/default/contexts");
@@ -421,7 +421,7 @@ async fn a_large_body_does_not_keep_a_refusal_from_being_read() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_nothing_does_not_look_at_credentials() {
+async fn a_server_without_authentication_ignores_credentials() {
     let server = Server::start().await;
     for value in ["Bearer x", "Basic x", "x"] {
         assert_eq!(server.call("GET", "contexts").header("authorization", value).send().await.status, 200);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 
 #[tokio::test]
-async fn each_write_is_recorded_with_who_what_and_which_request() {
+async fn each_write_is_recorded_with_its_writer_content_and_request() {
     let server = Server::start().await;
     let body = json!({"context_type": "note", "context_data": {"n": 1}});
     let created = server.call("POST", "contexts").header("x-request-id", "req-1").json(&body).send().await;
@@ -17,11 +17,11 @@ async fn each_write_is_recorded_with_who_what_and_which_request() {
     let list = server.get(&format!("contexts/{id}/changes")).await;
     assert_eq!(list.status, 200);
     let items = list.json()["items"].as_array().unwrap().clone();
-    let told: Vec<_> = items
+    let recorded: Vec<_> = items
         .iter()
         .map(|item| (item["operation"].as_str().unwrap(), item["version"].as_u64().unwrap()))
         .collect();
-    assert_eq!(told, [("delete", 3), ("update", 2), ("create", 1)]);
+    assert_eq!(recorded, [("delete", 3), ("update", 2), ("create", 1)]);
     assert_eq!(items[0]["content"], Value::Null);
     assert_eq!(items[1]["content"]["context_data"], json!({"n": 2}));
     assert_eq!(items[2]["request_id"], "req-1");
@@ -30,7 +30,7 @@ async fn each_write_is_recorded_with_who_what_and_which_request() {
 }
 
 #[tokio::test]
-async fn pages_of_changes_go_on_where_the_last_one_ended() {
+async fn pages_of_changes_continue_where_the_previous_one_ended() {
     let server = Server::start().await;
     let place = format!("contexts/{}", server.created(&json!({"n": 0})).await);
     for n in 1..5 {
@@ -53,7 +53,7 @@ async fn pages_of_changes_go_on_where_the_last_one_ended() {
 }
 
 #[tokio::test]
-async fn a_context_that_never_was_has_no_history_and_an_unwritten_one_an_empty_one() {
+async fn an_unknown_context_has_no_history_and_an_unwritten_node_an_empty_one() {
     let server = Server::start().await;
     let missing = "contexts/ctx_0197f6a0-3b1c-7c43-9d0e-5a1b2c3d4e5f/changes";
     assert_eq!(server.get(missing).await.problem(404), "not_found");

@@ -35,7 +35,7 @@ async fn a_put_without_a_condition_creates_and_never_overwrites() {
 }
 
 #[tokio::test]
-async fn a_stale_condition_is_refused_with_what_is_there_now() {
+async fn a_stale_condition_is_refused_with_the_current_context() {
     let server = Server::start().await;
     let first = server.put("tree/p", &note(1)).await;
     server.merge("tree/p", &json!({"context_data": {"n": 2}})).await;
@@ -54,7 +54,7 @@ async fn a_stale_condition_is_refused_with_what_is_there_now() {
 }
 
 #[tokio::test]
-async fn a_node_made_again_does_not_match_the_tag_of_its_predecessor() {
+async fn a_recreated_node_does_not_match_the_tag_of_its_predecessor() {
     let server = Server::start().await;
     let old = server.put("tree/p", &note(1)).await.etag().to_owned();
     server.delete("tree/p").await;
@@ -70,7 +70,7 @@ async fn a_node_made_again_does_not_match_the_tag_of_its_predecessor() {
 }
 
 #[tokio::test]
-async fn any_tag_of_a_list_may_match_and_weak_or_foreign_ones_never_do() {
+async fn any_tag_of_a_list_may_match_but_weak_and_foreign_tags_never_do() {
     let server = Server::start().await;
     let id = server.created(&json!({"n": 0})).await;
     let place = format!("contexts/{id}");
@@ -118,7 +118,7 @@ async fn if_none_match_creates_only() {
     assert_eq!(again.problem(412), "precondition_failed");
     carries(&again, 1, 1);
     server.put("tree/q/b", &note(1)).await;
-    // A node that nobody wrote yet counts as absent.
+    // A node that was created only as a parent counts as absent.
     assert_eq!(create("tree/q").await.status, 201);
     let etag = again.json()["current"]["id"].as_str().map(|id| format!("\"{id}@1\"")).unwrap();
     let put = || server.call("PUT", "tree/p").json(&note(2));
@@ -128,7 +128,7 @@ async fn if_none_match_creates_only() {
 }
 
 #[tokio::test]
-async fn reads_of_what_the_client_has_are_304() {
+async fn a_read_returns_304_if_the_client_has_the_entity_tag() {
     let server = Server::start().await;
     let id = server.created(&json!({"n": 1})).await;
     for place in [format!("contexts/{id}"), format!("contexts/{id}/resolved"), "tree".to_owned()] {

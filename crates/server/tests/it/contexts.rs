@@ -66,16 +66,21 @@ async fn a_context_lives_from_create_to_delete() {
 }
 
 #[tokio::test]
-async fn what_is_accepted_comes_back_value_identical_with_members_sorted() {
+async fn an_accepted_document_is_returned_with_equal_values_and_sorted_members() {
     let server = Server::start().await;
-    let text = r#"{"context_type":"note","context_data":{"é":"世界🌍","z":[],"a":{"":{},"n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,0.1,5e-324,1.7976931348623157e308]},"Z":null,"s":"\u0001\n\"\\/"}}"#;
+    let text = concat!(
+        r#"{"context_type":"note","context_data":{"é":"世界🌍","z":[],"a":{"":{},"#,
+        r#""n":[0,-1,9223372036854775807,18446744073709551615,-9223372036854775808,"#,
+        r#"0.1,5e-324,1.7976931348623157e308]},"Z":null,"#,
+        r#""s":"\u0001\n\"\\/"}}"#
+    );
     let created = server.call("POST", "contexts").body("application/json; charset=UTF-8", text).send().await;
     assert_eq!(created.status, 201);
     let sent: Value = serde_json::from_str(text).unwrap();
     let read = server.get(created.header("location")).await;
     assert_eq!(read.json()["context_data"], sent["context_data"]);
     assert_eq!(read.body, created.body);
-    // The text is the sorted one, byte by byte: upper case, lower case, then what is not ASCII.
+    // Members are sorted by bytes: upper case, lower case, then non-ASCII.
     let text = std::str::from_utf8(&read.body).unwrap().to_owned();
     let at = |name: &str| text.find(name).unwrap_or_else(|| panic!("no {name} in {text}"));
     assert!(at("\"Z\":") < at("\"a\":") && at("\"a\":") < at("\"z\":") && at("\"z\":") < at("\"é\":"));
@@ -95,7 +100,7 @@ async fn a_write_that_changes_nothing_changes_no_version() {
 }
 
 #[tokio::test]
-async fn lists_are_paged_to_their_end_and_in_order() {
+async fn pages_reach_the_end_of_a_list_in_order() {
     let server = Server::start().await;
     let mut ids = Vec::new();
     for n in 0..7 {
@@ -125,7 +130,7 @@ async fn lists_are_paged_to_their_end_and_in_order() {
 }
 
 #[tokio::test]
-async fn an_expired_context_is_not_found_from_that_instant() {
+async fn a_context_is_not_found_from_its_expiry_on() {
     let server = Server::start().await;
     let soon = json!({"context_type": "note", "context_data": {}, "expires_at": "2100-01-01T00:00:00Z"});
     let id = server.post("contexts", &soon).await.json()["id"].as_str().unwrap().to_owned();
@@ -140,7 +145,7 @@ async fn an_expired_context_is_not_found_from_that_instant() {
 }
 
 #[tokio::test]
-async fn eight_clients_that_increment_with_if_match_lose_nothing() {
+async fn increments_with_if_match_by_eight_clients_are_all_kept() {
     let server = std::sync::Arc::new(Server::start().await);
     let place = format!("contexts/{}", server.created(&json!({"n": 0})).await);
     let clients = (0..8).map(|_| {
@@ -169,7 +174,7 @@ async fn eight_clients_that_increment_with_if_match_lose_nothing() {
 }
 
 #[tokio::test]
-async fn eight_clients_that_patch_different_members_all_win() {
+async fn patches_of_different_members_by_eight_clients_are_all_kept() {
     let server = std::sync::Arc::new(Server::start().await);
     let place = format!("contexts/{}", server.created(&json!({})).await);
     let clients = (0..8).map(|client| {
@@ -190,7 +195,7 @@ async fn eight_clients_that_patch_different_members_all_win() {
 }
 
 #[tokio::test]
-async fn a_malformed_id_is_the_id_of_no_context() {
+async fn a_malformed_id_is_not_found() {
     let server = Server::start().await;
     for id in
         ["x", "ctx_", "CTX_0197f6a0-3b1c-7c43-9d0e-5a1b2c3d4e5f", "ctx_0197F6A0-3b1c-7c43-9d0e-5a1b2c3d4e5f"]

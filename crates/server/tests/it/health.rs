@@ -1,4 +1,4 @@
-//! Probes, and what health says when something is wrong.
+//! Probes, and what `/health` reports when something is wrong.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::Server;
 
 #[tokio::test]
-async fn a_whole_server_is_alive_ready_and_well() {
+async fn an_intact_server_is_alive_ready_and_healthy() {
     let server = Server::start().await;
     assert_eq!(server.get("/livez").await.json(), json!({"status": "alive"}));
     assert_eq!(server.get("/readyz").await.json(), json!({"status": "ready"}));
@@ -47,7 +47,7 @@ async fn one_damaged_tenant_is_unhealthy_on_its_own_routes_only() {
     assert_eq!(damaged["status"], "unhealthy");
     assert!(damaged["detail"].is_string());
     assert!(checks.iter().any(|check| check["name"] == "tenant default" && check["status"] == "healthy"));
-    // One tenant's damage is no reason to take the whole process out of service.
+    // One damaged tenant must not take the whole process out of service.
     assert_eq!(server.get("/readyz").await.status, 200);
     assert_eq!(server.get("/livez").await.status, 200);
 }
@@ -57,7 +57,7 @@ async fn a_server_that_lost_its_store_is_alive_and_not_ready() {
     let server = Server::that_lost_its_store(Authentication::Open).await;
     let unready = server.get("/readyz").await;
     assert_eq!((unready.problem(503), unready.header("retry-after")), ("store_unavailable".to_owned(), "5"));
-    // What the driver said is for the log.
+    // The driver's message is for the log only.
     assert!(!String::from_utf8_lossy(&unready.body).contains("driver"));
     assert_eq!(server.get("/v1/tenants").await.problem(503), "store_unavailable");
     let health = server.get("/health").await;

@@ -1,4 +1,4 @@
-//! Requests that no well-meaning client sends.
+//! Requests that only a broken or malicious client sends.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::support::Server;
 
 #[tokio::test]
-async fn what_is_not_http_gets_no_success_and_stops_nothing() {
+async fn malformed_http_never_succeeds_and_never_stops_the_server() {
     let server = Server::start().await;
     let mut many = "GET /livez HTTP/1.1\r\nhost: localhost\r\n".to_owned();
     for n in 0..2_000 {
@@ -27,15 +27,17 @@ async fn what_is_not_http_gets_no_success_and_stops_nothing() {
         b"GET /livez HTTP/1.1\r\nhost : localhost\r\n\r\n",
         b"POST /v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n",
         b"POST /v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
-        b"POST /v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+          transfer-encoding: chunked\r\n\r\nzz\r\n",
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut text = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;
-        read.expect("the server hangs on to the connection").ok();
-        assert!(!text.starts_with(b"HTTP/1.1 2"), "{:?} gave {:?}", bytes.escape_ascii().to_string(), String::from_utf8_lossy(&text));
+        read.expect("the server keeps the connection open").ok();
+        let (sent, received) = (bytes.escape_ascii().to_string(), String::from_utf8_lossy(&text));
+        assert!(!text.starts_with(b"HTTP/1.1 2"), "{sent:?} gave {received:?}");
     }
     for text in [many + "\r\n", long] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -84,7 +86,7 @@ async fn a_second_request_in_a_body_is_not_smuggled() {
     let head =
         "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     for framing in [
-        // Where both say how long the body is, a proxy may believe one and a server the other.
+        // If both give the length of the body, a proxy may use one and a server the other.
         format!("content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{inner}"),
         format!("transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n{inner}"),
         format!("content-length: {}\r\nconnection: close\r\n\r\n{inner}", inner.len()),
@@ -109,11 +111,12 @@ async fn deep_and_wide_documents_are_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_takes_nobody_with_it() {
+async fn clients_that_disconnect_do_not_affect_others() {
     let server = Server::start().await;
     for _ in 0..50 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"context_type\":";
+        let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\n\
+                    content-type: application/json\r\ncontent-length: 500\r\n\r\n{\"context_type\":";
         stream.write_all(head.as_bytes()).await.unwrap();
     }
     assert_eq!(server.get("contexts").await.status, 200);

@@ -1,4 +1,4 @@
-//! Host and Origin, on every route: a web page must not reach a loopback server under a name of its own.
+//! `Host` and `Origin`, on every route: a web page must not reach a loopback server under a name of its own.
 
 use context_server::HttpConfig;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::Server;
 
 #[tokio::test]
-async fn every_route_and_no_route_refuses_foreign_hosts() {
+async fn every_route_refuses_foreign_hosts_and_so_does_an_unknown_path() {
     let server = Server::start().await;
     let id = server.created(&json!({})).await;
     let mut targets: Vec<_> = crate::openapi::operations()

@@ -13,7 +13,7 @@ fn create(server: &Server) -> Call {
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_as_the_first_time() {
+async fn a_repeated_request_gets_the_first_response() {
     let server = Server::start().await;
     let put = |n: i64| server.call("PUT", "tree/p/b").json(&json!({"context_data": {"n": n}}));
     let patch = || server.call("PATCH", "tree/p").merge(&json!({"title": "t"}));
@@ -74,7 +74,7 @@ async fn a_key_with_another_request_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failure_is_not_remembered() {
+async fn a_failure_is_not_recorded_under_the_key() {
     let server = Server::start().await;
     let patch = || server.call("PATCH", "tree/p").header(KEY, "k").merge(&json!({"title": "t"}));
     assert_eq!(patch().send().await.problem(404), "not_found");
@@ -116,7 +116,7 @@ async fn the_same_key_from_eight_clients_at_once_is_one_write() {
 }
 
 #[tokio::test]
-async fn a_key_is_visible_ascii_and_has_no_meaning_elsewhere() {
+async fn a_key_is_visible_ascii_and_refused_where_it_has_no_meaning() {
     let server = Server::start().await;
     let longest = "k".repeat(255);
     for key in ["k", "\"quoted\"", longest.as_str()] {

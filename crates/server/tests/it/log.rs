@@ -1,4 +1,4 @@
-//! What the log is told: failures once with all that led to them, refusals by code, and content never.
+//! The log: failures once and with all their causes, refusals by code, and content never.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -35,8 +35,8 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
-    /// Takes down what this thread logs, on which the whole of a test runs.
-    fn taken() -> (Self, tracing::subscriber::DefaultGuard) {
+    /// Captures what this thread logs; a whole test runs on it.
+    fn captured() -> (Self, tracing::subscriber::DefaultGuard) {
         let lines = Self::default();
         let subscriber =
             tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(lines.clone());
@@ -61,7 +61,7 @@ impl Lines {
 
 #[tokio::test]
 async fn a_failure_is_logged_once_with_its_cause_and_the_requests_id() {
-    let (lines, _guard) = Lines::taken();
+    let (lines, _guard) = Lines::captured();
     let server = Server::that_lost_its_store(Authentication::Open).await;
     server.call("GET", "/v1/tenants").header("x-request-id", "r-1").send().await;
     let errors = lines.errors();
@@ -73,8 +73,8 @@ async fn a_failure_is_logged_once_with_its_cause_and_the_requests_id() {
 }
 
 #[tokio::test]
-async fn content_and_what_clients_do_wrong_are_no_errors_and_not_logged() {
-    let (lines, _guard) = Lines::taken();
+async fn client_mistakes_are_not_logged_as_errors_and_content_is_never_logged() {
+    let (lines, _guard) = Lines::captured();
     let server = Server::start().await;
     let secret = json!({"context_type": "note", "context_data": {"sesame": "sesame"}});
     let place = format!("contexts/{}", server.created(&secret["context_data"]).await);
@@ -101,7 +101,7 @@ async fn content_and_what_clients_do_wrong_are_no_errors_and_not_logged() {
 
 #[tokio::test]
 async fn a_panic_is_logged_as_an_error_without_its_words() {
-    let (lines, _guard) = Lines::taken();
+    let (lines, _guard) = Lines::captured();
     let server = Server::start().await;
     server.knobs.break_ids();
     let body = json!({"context_type": "note", "context_data": {}});
@@ -115,11 +115,11 @@ async fn a_panic_is_logged_as_an_error_without_its_words() {
 }
 
 #[tokio::test]
-async fn refused_access_is_told_of_once_a_second_and_no_token_is() {
-    let (lines, _guard) = Lines::taken();
+async fn refused_access_is_logged_once_a_second_and_tokens_never() {
+    let (lines, _guard) = Lines::captured();
     let server = Server::with_keys().await;
     let token = crate::authorization::unknown_token();
-    let told = || {
+    let logged = || {
         let lines = lines.of_level("INFO").into_iter();
         lines.filter(|line| line["fields"]["message"] == "access was refused").collect::<Vec<_>>()
     };
@@ -128,31 +128,31 @@ async fn refused_access_is_told_of_once_a_second_and_no_token_is() {
         server.get("contexts").await;
         server.call("GET", "contexts").bearer(&token).send().await;
     }
-    assert!(told().len() as u64 <= 1 + begun.elapsed().as_secs(), "{:?}", told());
+    assert!(logged().len() as u64 <= 1 + begun.elapsed().as_secs(), "{:?}", logged());
     assert_eq!(
-        (&told()[0]["fields"]["code"], &told()[0]["fields"]["untold"]),
+        (&logged()[0]["fields"]["code"], &logged()[0]["fields"]["unlogged"]),
         (&json!("unauthenticated"), &json!(0))
     );
-    // The next line tells how many went by, and who was refused where that is known.
+    // The next line has the number of refusals since, and the principal if it is known.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let access =
         |tenant: &str| Access::Tenant { tenant: tenant.parse().unwrap(), permission: Permission::Read };
     let (id, read) = server.key(access("default"), None).await;
     server.call("GET", "/v1/tenants").bearer(&read).send().await;
-    let all = told();
-    let counted: u64 = all.iter().map(|line| 1 + line["fields"]["untold"].as_u64().unwrap()).sum();
+    let all = logged();
+    let counted: u64 = all.iter().map(|line| 1 + line["fields"]["unlogged"].as_u64().unwrap()).sum();
     assert_eq!(counted, 41);
     let last = &all[all.len() - 1]["fields"];
     assert_eq!((&last["code"], &last["principal"]), (&json!("forbidden"), &json!(format!("key:{id}"))));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     server.call("GET", "/v1/tenants/other/contexts").bearer(&read).send().await;
-    assert_eq!(told().last().unwrap()["fields"]["code"], "tenant_not_found");
-    // What is let in, and what is no matter of access, is not told.
+    assert_eq!(logged().last().unwrap()["fields"]["code"], "tenant_not_found");
+    // Admitted requests, and refusals for other reasons than access, are not logged here.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    let before = told().len();
+    let before = logged().len();
     assert_eq!(server.call("GET", "contexts").bearer(&read).send().await.status, 200);
     server.call("GET", "contexts/x").bearer(&read).send().await;
     server.call("GET", "/v1/tenants/A/contexts").bearer(&read).send().await;
-    assert_eq!(told().len(), before);
+    assert_eq!(logged().len(), before);
     assert!(!lines.text().contains(&token) && !lines.text().contains(&read), "{}", lines.text());
 }

@@ -12,6 +12,7 @@ mod authorization;
 mod changes;
 mod conditions;
 mod contexts;
+mod documents;
 mod health;
 mod hostile;
 mod hosts;

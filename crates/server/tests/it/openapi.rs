@@ -1,4 +1,4 @@
-//! The OpenAPI document: complete, reviewed, and served.
+//! The OpenAPI document: complete, reviewed and served.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{OPENAPI, Server, documented};
 
-/// Every operation that the document describes: method and path.
+/// Returns every operation that the document describes: method and path.
 pub(crate) fn operations() -> impl Iterator<Item = (String, String)> {
     let paths = OPENAPI["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, item)| {
@@ -16,7 +16,7 @@ pub(crate) fn operations() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The operation that a request is of.
+/// Returns the operation of a request.
 pub(crate) fn template_of(method: &str, path: &str) -> (String, String) {
     let item = documented(path).unwrap();
     let paths = OPENAPI["paths"].as_object().unwrap();
@@ -25,18 +25,18 @@ pub(crate) fn template_of(method: &str, path: &str) -> (String, String) {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the switch of a developer, not of the server")]
-fn the_reviewed_document_is_the_present_one() {
-    let present = serde_json::to_string_pretty(&*OPENAPI).unwrap() + "\n";
+#[expect(clippy::disallowed_methods, reason = "a switch for developers, not for the server")]
+fn the_reviewed_document_is_the_current_one() {
+    let current = serde_json::to_string_pretty(&*OPENAPI).unwrap() + "\n";
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     if std::env::var_os("UPDATE_SNAPSHOT").is_some() {
-        fs::write(&file, &present).unwrap();
+        fs::write(&file, &current).unwrap();
     }
     let reviewed = fs::read_to_string(&file).unwrap_or_default();
     assert!(
-        reviewed == present,
-        "the OpenAPI document has changed: run `UPDATE_SNAPSHOT=1 cargo test -p context-server openapi` and review \
-         the difference of crates/server/openapi.json"
+        reviewed == current,
+        "the OpenAPI document has changed: run `UPDATE_SNAPSHOT=1 cargo test -p context-server openapi` and \
+         review the difference of crates/server/openapi.json"
     );
 }
 
@@ -59,12 +59,12 @@ async fn the_document_and_its_page_are_served_and_load_nothing_from_elsewhere() 
     }
 }
 
-/// The router and the document are made of one table; what is asked here is the router itself.
+/// The router and the document are made from one table; this test checks the router itself.
 #[tokio::test]
 async fn every_documented_operation_is_routed_and_no_other_method_is() {
     let server = Server::start().await;
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    let mut asked = 0;
+    let mut routed_operations = 0;
     for (path, item) in OPENAPI["paths"].as_object().unwrap() {
         let path = path.replace("{tenant}", "nobody").replace("{file}", "page.js");
         let path = path
@@ -82,10 +82,10 @@ async fn every_documented_operation_is_routed_and_no_other_method_is() {
                     || answer.status == 200
                     || answer.json()["code"] != "route_not_found"
             );
-            asked += usize::from(routed);
+            routed_operations += usize::from(routed);
         }
     }
-    assert_eq!(asked, operations().count());
+    assert_eq!(routed_operations, operations().count());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn operations_have_ids_tags_summaries_and_parameters_for_each_segment() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_schema_is_used() {
+fn every_reference_has_a_schema_and_every_schema_is_used() {
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {

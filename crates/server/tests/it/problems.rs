@@ -1,4 +1,4 @@
-//! Problems: unknown routes and methods, bodies that break rules, time that runs out, handlers that panic.
+//! Problems: unknown routes and methods, bodies that break rules, timeouts, handlers that panic.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn unknown_routes_and_methods_are_problems() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_taken_if_it_can_stand_in_a_log() {
+async fn a_request_id_is_accepted_if_it_fits_into_a_log() {
     let server = Server::start().await;
     let sent = |id: String| server.call("GET", "/livez").header("x-request-id", &id).send();
     let longest = "r".repeat(100);
@@ -62,7 +62,7 @@ async fn a_request_id_is_taken_if_it_can_stand_in_a_log() {
     assert_ne!(one.header("x-request-id"), server.get("/livez").await.header("x-request-id"));
 }
 
-/// What each breaks, with the pointer that must be named.
+/// Returns bodies that each break a rule, with the pointer that the problem must name.
 fn broken_documents() -> Vec<(String, &'static str)> {
     let write = |data: &str| format!("{{\"context_type\":\"n\",\"context_data\":{data}}}");
     let deep = |levels: usize| format!("{}{}", "{\"a\":".repeat(levels - 1) + "{", "}".repeat(levels));
@@ -96,7 +96,7 @@ fn broken_documents() -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_refused_with_its_place_and_nothing_is_stored() {
+async fn a_body_that_breaks_a_rule_is_refused_with_a_pointer_and_not_stored() {
     let server = Server::start().await;
     let id = server.created(&json!({"kept": true})).await;
     server.put("tree/p", &json!({"context_data": {"kept": true}})).await;
@@ -148,7 +148,10 @@ async fn a_patch_that_breaks_a_rule_changes_nothing() {
             answer.points_at(pointer);
         }
     }
-    let test = json!([{"op": "test", "path": "/context_data/n", "value": 2}, {"op": "add", "path": "/title", "value": "x"}]);
+    let test = json!([
+        {"op": "test", "path": "/context_data/n", "value": 2},
+        {"op": "add", "path": "/title", "value": "x"},
+    ]);
     let failed = server.call("PATCH", &place).operations(&test).send().await;
     assert_eq!(failed.problem(409), "patch_test_failed");
     assert_eq!(
@@ -159,7 +162,7 @@ async fn a_patch_that_breaks_a_rule_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_with_its_line_and_nothing_is_stored() {
+async fn a_body_that_is_not_json_is_refused_with_its_line_and_not_stored() {
     let server = Server::start().await;
     let place = format!("contexts/{}", server.created(&json!({})).await);
     for body in [&b""[..], b"{", b"{}x", b"{'a':1}", b"\xff", b"{\"a\":NaN}", b"{\"context_data\":{},}"] {
@@ -179,7 +182,7 @@ async fn what_is_not_json_is_refused_with_its_line_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn other_media_types_are_refused_and_the_right_ones_named() {
+async fn other_media_types_are_refused_and_the_supported_ones_named() {
     let server = Server::start().await;
     let place = format!("contexts/{}", server.created(&json!({})).await);
     let good = json!({"context_type": "n", "context_data": {}}).to_string();
@@ -233,7 +236,7 @@ async fn other_media_types_are_refused_and_the_right_ones_named() {
 }
 
 #[tokio::test]
-async fn a_body_has_a_limit_announced_or_not() {
+async fn a_body_has_a_limit_with_and_without_content_length() {
     let server = Server::start().await;
     let most = 8 * 1024 * 1024;
     let spaces =
@@ -247,7 +250,8 @@ async fn a_body_has_a_limit_announced_or_not() {
     assert_eq!(over.problem(413), "too_large");
     assert!(over.json()["detail"].as_str().unwrap().contains("8388608"));
 
-    let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: application/json\r\nconnection: close\r\n";
     let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..24 {
         chunked.extend(format!("{:x}\r\n{}\r\n", 1024 * 1024, " ".repeat(1024 * 1024)).as_bytes());
@@ -255,14 +259,14 @@ async fn a_body_has_a_limit_announced_or_not() {
     chunked.extend(b"0\r\n\r\n");
     let text = server.raw(&chunked).await;
     assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"too_large\""), "{text}");
-    // Who asks first is told before a single byte is sent.
+    // A client that asks first is refused before it sends a single byte.
     let asked = format!("{head}content-length: 9000000000\r\nexpect: 100-continue\r\n\r\n");
     assert!(server.raw(asked.as_bytes()).await.starts_with("HTTP/1.1 413 "));
     assert_eq!(server.writes("default").await, 1);
 }
 
 #[tokio::test]
-async fn every_route_refuses_parameters_that_it_does_not_know() {
+async fn every_route_refuses_unknown_parameters() {
     let server = Server::start().await;
     let id = server.created(&json!({})).await;
     for (method, path) in crate::openapi::operations() {
@@ -286,21 +290,22 @@ async fn every_route_refuses_parameters_that_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_delete_takes_no_body() {
+async fn a_delete_must_not_have_a_body() {
     let server = Server::start().await;
     let place = format!("contexts/{}", server.created(&json!({})).await);
     server.call("DELETE", &place).json(&json!({})).send().await.names("body");
     let chunked = format!(
-        "DELETE /v1/tenants/default/{place} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+        "DELETE /v1/tenants/default/{place} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
     );
     assert!(server.raw(chunked.as_bytes()).await.starts_with("HTTP/1.1 400 "));
     assert_eq!(server.get(&place).await.status, 200);
-    // On a read a body means nothing, and does no harm.
+    // On a read a body has no meaning and does no harm.
     assert_eq!(server.call("GET", &place).json(&json!({})).send().await.status, 200);
 }
 
 #[tokio::test]
-async fn heads_tell_what_gets_would() {
+async fn a_head_response_has_the_headers_of_the_get_response() {
     let server = Server::start().await;
     let id = server.created(&json!({"n": 1})).await;
     for path in [
@@ -321,17 +326,20 @@ async fn heads_tell_what_gets_would() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up() {
+async fn a_body_that_does_not_arrive_in_time_is_a_problem() {
     let config = HttpConfig { request_timeout: Duration::from_millis(300), ..HttpConfig::default() };
     let server = Server::with(config).await;
     let text = server
-        .raw(b"POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{")
+        .raw(
+            b"POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\n\
+              content-type: application/json\r\ncontent-length: 10\r\n\r\n{",
+        )
         .await;
     assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("\"code\":\"request_timeout\""), "{text}");
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_is_a_problem_and_a_write_may_have_happened() {
+async fn a_response_that_takes_too_long_is_a_problem_and_a_write_may_have_happened() {
     let config = HttpConfig { request_timeout: Duration::from_secs(2), ..HttpConfig::default() };
     let server = Server::with_slow_store(config).await;
     let place = format!("contexts/{}", server.created(&json!({})).await);
@@ -346,7 +354,7 @@ async fn an_answer_that_takes_too_long_is_a_problem_and_a_write_may_have_happene
         ("outcome_unknown", None)
     );
     server.knobs.slow_down(Duration::ZERO);
-    // It did happen, and the key tells.
+    // It did happen, and repeating it with the key shows that.
     assert_eq!(server.get(&place).await.json()["title"], "t");
     assert_eq!(keyed().send().await.header("idempotency-replayed"), "true");
 }
@@ -365,12 +373,13 @@ async fn a_handler_that_panics_is_a_problem_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn one_request_too_many_is_refused_and_probes_are_not() {
+async fn one_request_too_many_is_refused_but_probes_are_not() {
     let server = Server::with(HttpConfig { max_concurrent_requests: 2, ..HttpConfig::default() }).await;
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{";
+        let head = "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\n\
+                    content-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{";
         stream.write_all(head.as_bytes()).await.unwrap();
         waiting.push(stream);
     }
@@ -394,13 +403,14 @@ async fn one_request_too_many_is_refused_and_probes_are_not() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_answers_what_is_under_way() {
+async fn a_stopping_server_finishes_requests_in_progress() {
     let mut server = Server::start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let body = json!({"context_type": "n", "context_data": {}}).to_string();
     let (first, rest) = body.split_at(5);
     let head = format!(
-        "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{first}",
+        "POST /v1/tenants/default/contexts HTTP/1.1\r\nhost: localhost\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{first}",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -408,7 +418,7 @@ async fn a_server_that_stops_answers_what_is_under_way() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.stop();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(TcpStream::connect(server.address).await.is_err(), "a stopping server takes no more connections");
+    assert!(TcpStream::connect(server.address).await.is_err(), "a stopping server accepts no connections");
     stream.write_all(rest.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

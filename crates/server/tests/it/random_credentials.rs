@@ -1,5 +1,5 @@
-//! Random requests with random credentials, held against a small model of who may see what.
-//! `CREDENTIAL_REQUESTS` is how many there are (1,000), `CREDENTIAL_SEED` where they begin (0).
+//! Random requests with random credentials, compared with a small model of who may see what.
+//! `CREDENTIAL_REQUESTS` is their number (1,000), `CREDENTIAL_SEED` the seed (0).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use context_domain::clock::{Clock, SystemClock};
 use context_domain::id::{IdSource, KeyId, RandomIds};
 use serde_json::{Value, json};
 
-use crate::authorization::{Needs, needs, of, request, unknown_token};
+use crate::authorization::{Needs, needs, request, tenant_access, unknown_token};
 use crate::openapi::operations;
 use crate::support::{Answer, Call, Server};
 
 const TENANTS: [&str; 5] = ["t0", "t1", "t2", "t3", "t4"];
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
+/// Pseudo-random numbers from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -31,24 +31,24 @@ impl Random {
     }
 }
 
-/// What a request shows, and what the model knows of it.
-struct Shown {
+/// A credential that a request may have, and what the model knows about it.
+struct Credential {
     header: Option<String>,
-    /// What it is worth; nothing where it is no key that works.
-    worth: Option<Access>,
+    /// The access that it gives; `None` if it is not a valid key.
+    access: Option<Access>,
 }
 
-/// What the model expects.
+/// The result that the model expects.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum Verdict {
     Unknown,
     NoSuchTenant,
     Forbidden,
-    LetIn,
+    Admitted,
 }
 
-fn verdict(needs: Needs, worth: Option<&Access>, tenant: &str) -> Verdict {
-    match (needs, worth) {
+fn verdict(needs: Needs, access: Option<&Access>, tenant: &str) -> Verdict {
+    match (needs, access) {
         (Needs::AnyKey | Needs::InTenant(_) | Needs::Operator, None) => Verdict::Unknown,
         (Needs::Operator, Some(Access::Tenant { .. })) => Verdict::Forbidden,
         (Needs::InTenant(_), Some(Access::Tenant { tenant: own, .. })) if own.as_str() != tenant => {
@@ -60,21 +60,21 @@ fn verdict(needs: Needs, worth: Option<&Access>, tenant: &str) -> Verdict {
         (Needs::Nothing, _)
         | (Needs::AnyKey, Some(_))
         | (_, Some(Access::Operator))
-        | (Needs::InTenant(_), Some(Access::Tenant { .. })) => Verdict::LetIn,
+        | (Needs::InTenant(_), Some(Access::Tenant { .. })) => Verdict::Admitted,
     }
 }
 
-/// The server, everything that requests may show, and the ids in each tenant.
+/// The server, all credentials, and the ids in each tenant.
 struct Trial {
     server: Server,
     random: Random,
-    shown: Vec<Shown>,
+    credentials: Vec<Credential>,
     operator: String,
     /// The names under which changes of each tenant may be recorded.
     writers: BTreeMap<&'static str, BTreeSet<String>>,
     ids: BTreeMap<&'static str, Vec<String>>,
-    /// Whether the tenant `nobody`, which operators make and drop, is there.
-    somebody: bool,
+    /// Whether the tenant `nobody`, which operators create and drop, exists.
+    nobody_exists: bool,
 }
 
 impl Trial {
@@ -85,31 +85,31 @@ impl Trial {
         let mut trial = Self {
             server,
             random: Random(seed),
-            shown: Vec::new(),
+            credentials: Vec::new(),
             operator: operator.clone(),
             writers: BTreeMap::new(),
             ids: BTreeMap::new(),
-            somebody: false,
+            nobody_exists: false,
         };
         for tenant in TENANTS {
             trial.server.tenant(tenant).await;
             trial.writers.insert(tenant, BTreeSet::from([format!("key:{operator_id}")]));
             for permission in Permission::ALL {
-                let access = of(tenant, permission);
-                let id = trial.hand_out(access.clone(), None).await;
+                let access = tenant_access(tenant, permission);
+                let id = trial.add_key(access.clone(), None).await;
                 if permission >= Permission::Write {
                     trial.writers.get_mut(tenant).unwrap().insert(format!("key:{id}"));
                 }
                 let (id, token) = trial.server.key(access.clone(), None).await;
                 trial.server.revoke(&id).await;
-                trial.show(&format!("Bearer {token}"), None);
+                trial.add_credential(&format!("Bearer {token}"), None);
                 let (_, token) = trial.server.key(access, Some(soon)).await;
-                trial.show(&format!("Bearer {token}"), None);
+                trial.add_credential(&format!("Bearer {token}"), None);
             }
         }
         for _ in 0..3 {
-            trial.show(&format!("Bearer {operator}"), Some(Access::Operator));
-            trial.shown.push(Shown { header: None, worth: None });
+            trial.add_credential(&format!("Bearer {operator}"), Some(Access::Operator));
+            trial.credentials.push(Credential { header: None, access: None });
         }
         let (id, token) = trial.server.key(Access::Operator, None).await;
         trial.server.revoke(&id).await;
@@ -123,11 +123,11 @@ impl Trial {
             &operator,
             &format!("Token {operator}"),
         ] {
-            trial.show(garbage, None);
+            trial.add_credential(garbage, None);
         }
-        trial.show(&format!("Bearer {token}"), None);
-        trial.show(&format!("Bearer {}", unknown_token()), None);
-        trial.show(&format!("Bearer {}", operator.to_uppercase()), None);
+        trial.add_credential(&format!("Bearer {token}"), None);
+        trial.add_credential(&format!("Bearer {}", unknown_token()), None);
+        trial.add_credential(&format!("Bearer {}", operator.to_uppercase()), None);
         trial.server.knobs.advance(Duration::from_mins(20));
         for tenant in TENANTS {
             trial.fill(tenant).await;
@@ -135,21 +135,21 @@ impl Trial {
         trial
     }
 
-    fn show(&mut self, header: &str, worth: Option<Access>) {
-        self.shown.push(Shown { header: Some(header.to_owned()), worth });
+    fn add_credential(&mut self, header: &str, access: Option<Access>) {
+        self.credentials.push(Credential { header: Some(header.to_owned()), access });
     }
 
-    async fn hand_out(
+    async fn add_key(
         &mut self,
         access: Access,
         expires_at: Option<context_domain::clock::Timestamp>,
     ) -> KeyId {
         let (id, token) = self.server.key(access.clone(), expires_at).await;
-        self.show(&format!("Bearer {token}"), Some(access));
+        self.add_credential(&format!("Bearer {token}"), Some(access));
         id
     }
 
-    /// Writes what tells the tenant's data from others'.
+    /// Writes data by which the tenant can be recognized.
     async fn fill(&mut self, tenant: &'static str) {
         let data =
             json!({"context_type": "note", "title": secret(tenant), "context_data": {"s": secret(tenant)}});
@@ -172,26 +172,26 @@ impl Trial {
             0 => format!("ctx_{}", RandomIds.uuid()),
             _ => self.ids[home].last().unwrap().clone(),
         };
-        // The five stay; what an operator drops is nobody's.
+        // The five tenants stay: only `nobody` is dropped.
         let target = if operation.0 == "DELETE" && needs == Needs::Operator { "nobody" } else { tenant };
-        let at = self.random.below(self.shown.len());
-        let shown = &self.shown[at];
-        let (header, worth) = (shown.header.clone(), shown.worth.clone());
+        let at = self.random.below(self.credentials.len());
+        let credential = &self.credentials[at];
+        let (header, access) = (credential.header.clone(), credential.access.clone());
         let call = self.searching(request(&self.server, &operation, target, &id), &operation);
         let call = if let Some(header) = &header { call.header("authorization", header) } else { call };
         let answer = call.send().await;
-        let expected = verdict(needs, worth.as_ref(), target);
+        let expected = verdict(needs, access.as_ref(), target);
         let place = format!("{operation:?} in {target} on {id} by {header:?}");
-        check(&answer, expected, (target, self.somebody || target != "nobody"), &place);
-        if expected == Verdict::LetIn && needs == Needs::Operator && target == "nobody" {
-            self.somebody = match answer.status.as_u16() {
+        check(&answer, expected, (target, self.nobody_exists || target != "nobody"), &place);
+        if expected == Verdict::Admitted && needs == Needs::Operator && target == "nobody" {
+            self.nobody_exists = match answer.status.as_u16() {
                 201 => true,
                 204 => false,
-                _ => self.somebody,
+                _ => self.nobody_exists,
             };
         }
-        self.check_leaks(&answer, (target, &id), worth.as_ref(), &place);
-        if expected == Verdict::LetIn
+        self.check_leaks(&answer, (target, &id), access.as_ref(), &place);
+        if expected == Verdict::Admitted
             && operation.0 == "DELETE"
             && answer.status == 204
             && TENANTS.contains(&target)
@@ -201,7 +201,7 @@ impl Trial {
         expected
     }
 
-    /// Lists are asked for what is another tenant's, too.
+    /// Makes some lists search for the data of another tenant.
     fn searching(&mut self, call: Call, operation: &(String, String)) -> Call {
         if operation.0 != "GET" || !operation.1.ends_with("/contexts") {
             return call;
@@ -216,18 +216,19 @@ impl Trial {
         self.server.call("GET", &format!("{}{search}", call.target()))
     }
 
-    /// Nothing of a tenant is in an answer about another one, and nothing at all in one to somebody who may not see it.
+    /// Checks that a response about a tenant has nothing of another one, and nothing that its caller may not
+    /// see.
     fn check_leaks(
         &self,
         answer: &Answer,
         (target, asked): (&str, &str),
-        worth: Option<&Access>,
+        access: Option<&Access>,
         place: &str,
     ) {
         let headers = format!("{:?}", answer.headers);
         let body = String::from_utf8(answer.body.to_vec()).unwrap();
         for tenant in TENANTS {
-            let may_see = match worth {
+            let may_see = match access {
                 Some(Access::Operator) => true,
                 Some(Access::Tenant { tenant: own, .. }) => own.as_str() == tenant,
                 None => false,
@@ -245,7 +246,7 @@ impl Trial {
         }
     }
 
-    /// Nobody wrote who may not.
+    /// Checks that every change was written by a caller who may write, and returns the number of changes.
     async fn check_writers(&self) -> usize {
         let mut writes = 0;
         for tenant in TENANTS {
@@ -283,20 +284,20 @@ fn check(answer: &Answer, expected: Verdict, (target, exists): (&str, bool), pla
             assert_eq!(answer.json()["detail"], format!("there is no tenant {target}"), "{place}");
         }
         (Verdict::Forbidden, status) => assert_eq!((status, code().as_str()), (403, "forbidden"), "{place}"),
-        (Verdict::LetIn, 404) => {
+        (Verdict::Admitted, 404) => {
             let absent = if exists { "not_found" } else { "tenant_not_found" };
             assert_eq!(code(), absent, "{place}");
         }
-        (Verdict::LetIn, 200 | 201 | 204 | 409) => {}
-        (Verdict::LetIn, 412) => assert_eq!(code(), "precondition_failed", "{place}"),
-        (Verdict::LetIn, 422) => assert_eq!(code(), "global_node", "{place}"),
-        (Verdict::LetIn, _) => panic!("a wrong refusal: {place} gave {answer:?}"),
+        (Verdict::Admitted, 200 | 201 | 204 | 409) => {}
+        (Verdict::Admitted, 412) => assert_eq!(code(), "precondition_failed", "{place}"),
+        (Verdict::Admitted, 422) => assert_eq!(code(), "global_node", "{place}"),
+        (Verdict::Admitted, _) => panic!("a wrong refusal: {place} gave {answer:?}"),
     }
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the size of the test, not of the server")]
-async fn random_requests_get_what_their_credentials_are_worth() {
+#[expect(clippy::disallowed_methods, reason = "the size of the test, not a setting of the server")]
+async fn random_requests_get_what_their_credentials_allow() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (requests, seed) = (number("CREDENTIAL_REQUESTS", 1_000), number("CREDENTIAL_SEED", 0));
     let mut trial = Trial::new(seed).await;

@@ -1,11 +1,11 @@
-//! Resolved contexts over HTTP; what they hold is tested where they are merged.
+//! Resolved contexts over HTTP; their content is tested where they are merged.
 
 use serde_json::json;
 
 use crate::support::Server;
 
 #[tokio::test]
-async fn a_resolved_context_carries_its_chain_and_its_hash_as_etag() {
+async fn a_resolved_context_has_its_chain_and_its_hash_as_etag() {
     let server = Server::start().await;
     let task = server.put("tree/web/a%2Fb/1", &json!({"context_data": {"n": 1}})).await.json();
     let by_id = format!("contexts/{}/resolved", task["id"].as_str().unwrap());
@@ -41,7 +41,7 @@ async fn a_context_outside_the_tree_resolves_to_itself() {
 }
 
 #[tokio::test]
-async fn an_explained_answer_has_an_etag_of_its_own() {
+async fn an_explained_response_has_an_etag_of_its_own() {
     let server = Server::start().await;
     server.put("tree/p", &json!({"context_data": {"n": 1}})).await;
     let plain = server.get("tree/p?view=resolved").await;
@@ -58,7 +58,7 @@ async fn an_explained_answer_has_an_etag_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_not_offered_is_refused() {
+async fn unsupported_parameters_are_refused() {
     let server = Server::start().await;
     let id = server.created(&json!({})).await;
     let bounded = server.get(&format!("contexts/{id}/resolved?consistency=bounded")).await;

@@ -1,14 +1,14 @@
-//! Answers held against their schemas in the OpenAPI document: as much of JSON Schema as that document uses.
+//! A check of responses against the OpenAPI document: as much of JSON Schema as that document uses.
 
 use serde_json::Value;
 
 use crate::support::OPENAPI;
 
-/// Checks `value`. An object may have no other members than those described, so that nothing is answered that the
-/// document does not tell of.
+/// Checks `value`. An object must not have members that the schema does not describe, so that no response has
+/// more than the document says.
 pub(crate) fn check(value: &Value, schema: &Value) -> Result<(), String> {
     if !schema.is_object() {
-        return Err("nothing is described".to_owned());
+        return Err("the document has no schema".to_owned());
     }
     if let Some(reference) = schema["$ref"].as_str() {
         let pointer = reference.trim_start_matches('#');

@@ -1,4 +1,4 @@
-//! Search: each parameter alone and with others, what is refused, and pages to the end.
+//! Search: each parameter alone and with others, refusals, and pages to the end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use context_domain::access::Permission;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::authorization::of;
+use crate::authorization::tenant_access;
 use crate::support::{Answer, Server};
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Asks for the contexts that match all of these.
+/// Lists the contexts that match all of these parameters.
 async fn ask(server: &Server, search: &[(&str, &str)]) -> Answer {
     let pieces: Vec<_> = search.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     server.get(&format!("contexts?{}", pieces.join("&"))).await
 }
 
-/// The titles of the contexts that match all of these, in the list's order.
+/// Returns the titles of the contexts that match all of these parameters, in the list's order.
 async fn found(server: &Server, search: &[(&str, &str)]) -> String {
     titles(&ask(server, search).await)
 }
@@ -39,7 +39,7 @@ async fn write(server: &Server, target: &str, body: &Value) -> Value {
     call.json()
 }
 
-/// A server with five contexts, titled a to e in the order of their making; d and e are nodes.
+/// Starts a server with five contexts, titled a to e in the order of their creation; d and e are nodes.
 async fn filled() -> (Server, Vec<Value>) {
     let server = Server::start().await;
     let mut made = Vec::new();
@@ -47,7 +47,8 @@ async fn filled() -> (Server, Vec<Value>) {
         (
             "contexts",
             json!({"context_type": "note", "title": "a", "tags": ["red", "big"], "user_id": "ann",
-                   "context_data": {"status": "open", "list": [1, {"k": "v", "n": 2}], "text": "The quick brown fox"}}),
+                   "context_data": {"status": "open", "list": [1, {"k": "v", "n": 2}],
+                                    "text": "The quick brown fox"}}),
         ),
         (
             "contexts",
@@ -57,7 +58,8 @@ async fn filled() -> (Server, Vec<Value>) {
         (
             "contexts",
             json!({"context_type": "task.plan", "title": "c", "tags": ["big", "blue"], "user_id": "bob/é 1",
-                   "description": "A quick Été", "context_data": {"status": null, "deep": {"er": {"est": 1.5}}}}),
+                   "description": "A quick Été",
+                   "context_data": {"status": null, "deep": {"er": {"est": 1.5}}}}),
         ),
         ("tree/p", json!({"title": "d", "tags": ["red", "big", "blue"], "context_data": {"status": "open"}})),
         ("tree/p/b", json!({"title": "e", "context_type": "note", "context_data": {"quick": "slow"}})),
@@ -71,7 +73,7 @@ async fn filled() -> (Server, Vec<Value>) {
 #[tokio::test]
 async fn each_parameter_alone_narrows_the_list() {
     let (server, _) = filled().await;
-    // The global node, which nobody wrote and which has no title, is the oldest.
+    // The global node, which has no title, is the oldest.
     assert_eq!(found(&server, &[]).await, "- a b c d e");
     for (name, value, titles) in [
         ("context_type", "note", "a b e"),
@@ -103,7 +105,7 @@ async fn each_parameter_alone_narrows_the_list() {
 }
 
 #[tokio::test]
-async fn times_include_after_and_exclude_before_in_whatever_offset() {
+async fn after_is_inclusive_and_before_is_exclusive_with_any_offset() {
     let (server, made) = filled().await;
     let created = |index: usize| made[index]["created_at"].as_str().unwrap();
     assert_eq!(found(&server, &[("created_after", created(2))]).await, "c d e");
@@ -120,7 +122,7 @@ async fn times_include_after_and_exclude_before_in_whatever_offset() {
 }
 
 #[tokio::test]
-async fn every_parameter_that_is_given_must_hold() {
+async fn a_context_must_match_every_parameter() {
     let (server, made) = filled().await;
     let created = made[1]["created_at"].as_str().unwrap();
     for (search, titles) in [
@@ -142,7 +144,7 @@ async fn every_parameter_that_is_given_must_hold() {
 }
 
 #[tokio::test]
-async fn what_has_expired_or_was_deleted_is_not_found() {
+async fn expired_and_deleted_contexts_are_not_found() {
     let (server, made) = filled().await;
     let body = json!({"context_type": "note", "title": "f", "context_data": {"status": "open"},
                       "expires_at": "2999-01-01T00:00:00Z"});
@@ -156,7 +158,7 @@ async fn what_has_expired_or_was_deleted_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_value_that_breaks_its_rule_is_refused_by_name() {
+async fn a_value_that_breaks_its_rule_is_refused_with_its_parameter() {
     let server = Server::start().await;
     let long = |length: usize| "x".repeat(length);
     let deep = format!("{}1{}", "{\"a\":".repeat(65), "}".repeat(65));
@@ -219,7 +221,7 @@ async fn a_value_that_breaks_its_rule_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn pages_go_to_the_end_and_each_context_stands_on_one() {
+async fn pages_reach_the_end_and_each_context_is_on_exactly_one() {
     let server = Server::start().await;
     let mut matching = Vec::new();
     for number in 0..23 {
@@ -255,8 +257,8 @@ async fn a_token_continues_its_own_search_only() {
     for tenant in ["mine", "other"] {
         server.tenant(tenant).await;
     }
-    let (_, mine) = server.key(of("mine", Permission::Write), None).await;
-    let (_, other) = server.key(of("other", Permission::Read), None).await;
+    let (_, mine) = server.key(tenant_access("mine", Permission::Write), None).await;
+    let (_, other) = server.key(tenant_access("other", Permission::Read), None).await;
     for _ in 0..3 {
         let body =
             json!({"context_type": "n", "tags": ["a", "b"], "user_id": "u", "context_data": {"w": "word"}});
@@ -295,7 +297,7 @@ async fn a_token_continues_its_own_search_only() {
         tokens.insert(token);
     }
     assert_eq!(tokens.len(), searches.len());
-    // The same question in another order, and with another limit, is the same list.
+    // The same parameters in another order, and with another limit, are the same list.
     let page = get("mine", &mine, "tag=b&tag=a&limit=1".to_owned()).await.json();
     let token = page["next_page_token"].as_str().unwrap();
     assert_eq!(get("mine", &mine, format!("tag=a&tag=b&limit=2&page_token={token}")).await.status, 200);

@@ -1,4 +1,4 @@
-//! Stores that fail as real ones do: one does not answer, one answers late.
+//! Stores that fail as real ones do: one does not respond, one responds late.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use context_domain::tree::Address;
 
 use crate::support::Knobs;
 
-/// A store that does not answer.
+/// A store that does not respond.
 pub(crate) struct LostStore;
 
 impl LostStore {
@@ -85,7 +85,7 @@ impl Upkeep for LostStore {
     }
 }
 
-/// A store that does its work and holds back pages and the answers to writes.
+/// A store that works, but delays pages and the responses to writes.
 pub(crate) struct SlowStore {
     pub(crate) contexts: Arc<dyn Contexts>,
     pub(crate) knobs: Arc<Knobs>,
@@ -99,7 +99,7 @@ impl Contexts for SlowStore {
 
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error> {
         let page = self.contexts.page(tenant, query).await;
-        self.knobs.hold_back().await;
+        self.knobs.delay().await;
         page
     }
 
@@ -118,7 +118,7 @@ impl Contexts for SlowStore {
 
     async fn commit(&self, tenant: &TenantId, commit: Commit) -> Result<Outcome, Error> {
         let outcome = self.contexts.commit(tenant, commit).await;
-        self.knobs.hold_back().await;
+        self.knobs.delay().await;
         outcome
     }
 }

@@ -1,4 +1,4 @@
-//! A server for one test, and a client that checks of every answer what every answer must keep.
+//! A server for one test, and a client that checks the rules that every response must keep.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use context_domain::access::{Access, Caller, Principal};
 use context_domain::clock::{Clock, SystemClock, Timestamp};
 use context_domain::id::{IdSource, KeyId, NoRandomness, RandomIds, SECRET_BYTES};
 use context_domain::service::{KeyRequest, Ports, Service};
-use context_server::{Authentication, HttpConfig, openapi, router, serve};
+use context_server::{Authentication, HttpConfig, openapi_document, router, serve};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -36,12 +36,12 @@ pub(crate) struct Server {
     pub(crate) done: JoinHandle<std::io::Result<()>>,
 }
 
-/// What a test may do to a server's time and ids.
+/// Switches for a server's clock, store and ids.
 #[derive(Default)]
 pub(crate) struct Knobs {
     /// Microseconds by which the server's clock is ahead.
     ahead: AtomicI64,
-    /// Milliseconds for which the store holds its answers back.
+    /// Milliseconds by which the store delays its responses.
     slow: AtomicU64,
     /// Whether making an id fails.
     broken: AtomicBool,
@@ -56,8 +56,8 @@ impl Knobs {
         self.slow.store(u64::try_from(to.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Waits for as long as the store is to hold its answers back.
-    pub(crate) async fn hold_back(&self) {
+    /// Waits for as long as the store delays its responses.
+    pub(crate) async fn delay(&self) {
         tokio::time::sleep(Duration::from_millis(self.slow.load(Ordering::SeqCst))).await;
     }
 
@@ -96,12 +96,12 @@ impl Server {
         Self::over(config, |ports, _| ports).await
     }
 
-    /// A server that asks callers for a key.
+    /// A server that requires an API key.
     pub(crate) async fn with_keys() -> Self {
         Self::with(keys()).await
     }
 
-    /// A server whose store opened and then went away.
+    /// A server that lost its store after opening it.
     pub(crate) async fn that_lost_its_store(authentication: Authentication) -> Self {
         let lose = |ports, _| Ports { directory: Arc::new(LostStore), upkeep: Arc::new(LostStore), ..ports };
         Self::over(HttpConfig { authentication, ..HttpConfig::default() }, lose).await
@@ -117,7 +117,7 @@ impl Server {
     }
 
     async fn over(config: HttpConfig, change: impl FnOnce(Ports, Arc<Knobs>) -> Ports) -> Self {
-        LazyLock::force(&LISTENS);
+        LazyLock::force(&SUBSCRIBED);
         let folder = tempfile::tempdir().unwrap();
         let knobs = Arc::new(Knobs::default());
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Arc::clone(&knobs)));
@@ -136,29 +136,29 @@ impl Server {
         Self { address, folder, knobs, service, stop: Some(stop), done }
     }
 
-    /// A new tenant, made past HTTP.
+    /// Creates a tenant without HTTP.
     pub(crate) async fn tenant(&self, id: &str) {
         self.service.create_tenant(&operator(), &id.parse().unwrap()).await.unwrap();
     }
 
-    /// A new key: its id, and the token that its bearer shows.
+    /// Creates a key and returns its id and its token.
     pub(crate) async fn key(&self, access: Access, expires_at: Option<Timestamp>) -> (KeyId, String) {
         let request = KeyRequest { name: "a test's".to_owned(), access, expires_at };
         let new = self.service.create_key(&operator(), request).await.unwrap();
         (new.key.id, new.token.reveal())
     }
 
-    /// Ends a key.
+    /// Revokes a key.
     pub(crate) async fn revoke(&self, id: &KeyId) {
         self.service.revoke_key(&operator(), id).await.unwrap();
     }
 
-    /// Tells the server to stop.
+    /// Stops the server.
     pub(crate) fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
-    /// A request on `target`; one that begins without a slash is below the tenant `default`.
+    /// Begins a request for `target`; without a leading slash it is below the tenant `default`.
     pub(crate) fn call(&self, method: &str, target: &str) -> Call {
         let target =
             if target.starts_with('/') { target.to_owned() } else { format!("/v1/tenants/default/{target}") };
@@ -186,14 +186,14 @@ impl Server {
         self.call("PATCH", target).merge(body).send().await
     }
 
-    /// Creates a context outside the tree and answers its id.
+    /// Creates a context outside the tree and returns its id.
     pub(crate) async fn created(&self, data: &Value) -> String {
         let answer = self.post("contexts", &json!({"context_type": "note", "context_data": data})).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// All writes of a tenant there ever were.
+    /// Returns the number of all writes of a tenant.
     pub(crate) async fn writes(&self, tenant: &str) -> usize {
         let answer = self.get(&format!("/v1/tenants/{tenant}/changes?limit=200")).await;
         assert_eq!(answer.status, 200);
@@ -202,18 +202,18 @@ impl Server {
         page["items"].as_array().unwrap().len()
     }
 
-    /// Sends bytes as they are and answers what came back until the server closed.
+    /// Sends raw bytes and returns what the server sent until it closed the connection.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut text = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
-        read.expect("the server neither answered nor closed").unwrap();
+        read.expect("the server neither responded nor closed the connection").unwrap();
         String::from_utf8_lossy(&text).into_owned()
     }
 }
 
-/// What makes a server ask for keys.
+/// The configuration of a server that requires API keys.
 pub(crate) fn keys() -> HttpConfig {
     HttpConfig { authentication: Authentication::Keys, ..HttpConfig::default() }
 }
@@ -223,7 +223,7 @@ fn operator() -> Caller {
     Caller::in_installation(principal, "r".to_owned())
 }
 
-/// A request that is being put together.
+/// A request to be sent.
 #[derive(Clone)]
 pub(crate) struct Call {
     address: SocketAddr,
@@ -234,7 +234,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Adds a line of a header; `host` is replaced.
+    /// Adds a header line; a `host` line is replaced.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();
         if name == hyper::header::HOST {
@@ -248,7 +248,7 @@ impl Call {
         &self.target
     }
 
-    /// Shows a token.
+    /// Adds a bearer token.
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
@@ -295,7 +295,7 @@ impl Call {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -316,14 +316,14 @@ impl Answer {
         self.header("etag")
     }
 
-    /// The problem's code, after a look at its status.
+    /// Checks the status, and returns the problem's code.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{:?}", self.body);
         self.json()["code"].as_str().unwrap().to_owned()
     }
 
-    /// The problem is a refusal of this parameter or header, by name.
+    /// Checks that the problem names this parameter or header.
     #[track_caller]
     pub(crate) fn names(&self, parameter: &str) {
         assert_eq!(self.problem(400), "bad_parameter");
@@ -331,7 +331,7 @@ impl Answer {
         assert!(detail.starts_with(&format!("{parameter}: ")), "{detail} does not name {parameter}");
     }
 
-    /// The problem names a fault at this pointer.
+    /// Checks that the problem has a fault at this pointer.
     #[track_caller]
     pub(crate) fn points_at(&self, pointer: &str) {
         assert_eq!(self.problem(422), "invalid");
@@ -341,7 +341,7 @@ impl Answer {
         assert!(pointers.contains(&pointer), "{pointers:?} lack {pointer}");
     }
 
-    /// What every answer keeps, and that the OpenAPI document knows of it.
+    /// Checks what every response must have, and that the OpenAPI document describes it.
     fn check(&self, method: &str, target: &str) {
         let place = format!("{method} {target} gave {self:?}");
         assert!(!self.header("x-request-id").is_empty(), "{place}");
@@ -369,7 +369,7 @@ impl Answer {
         assert!(!problem["detail"].as_str().unwrap().is_empty(), "{place}");
         let later =
             matches!(code, "contended" | "store_unavailable" | "tenant_unhealthy" | "overloaded" | "timeout");
-        // A write of unknown outcome may be repeated by who sent a key, which the answer does not tell.
+        // This depends on whether the request had an idempotency key, which the response does not show.
         let depends = code == "outcome_unknown";
         assert!(depends || self.headers.contains_key("retry-after") == later, "{place}");
     }
@@ -403,25 +403,26 @@ impl Answer {
             ["etag", "location", "context-cache", "idempotency-replayed", "retry-after", "www-authenticate"]
         {
             let described = answer["headers"].as_object().unwrap();
-            let told = described.keys().any(|known| known.eq_ignore_ascii_case(name));
+            let is_described = described.keys().any(|known| known.eq_ignore_ascii_case(name));
             assert!(
-                told || !self.headers.contains_key(name),
+                is_described || !self.headers.contains_key(name),
                 "the OpenAPI document has no header {name}: {place}"
             );
         }
     }
 }
 
-/// Somebody listens to every thread's log. Else whichever thread comes first to a line of the log that only another
-/// thread's test listens to has it taken for one that nobody wants, for all threads.
-static LISTENS: LazyLock<()> = LazyLock::new(|| {
+/// A subscriber for all threads. Without it, a thread without a subscriber that comes first to a log
+/// statement would have it disabled for all threads, also for the test of another thread that reads the log.
+static SUBSCRIBED: LazyLock<()> = LazyLock::new(|| {
     tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
 });
 
 /// The OpenAPI document.
-pub(crate) static OPENAPI: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi()).unwrap());
+pub(crate) static OPENAPI: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(openapi_document()).unwrap());
 
-/// The operations that the OpenAPI document describes at the template which `path` fits.
+/// Returns the path item of the OpenAPI document whose template matches `path`.
 pub(crate) fn documented(path: &str) -> Option<&'static Value> {
     let segments: Vec<_> = path.split('/').collect();
     let fits = |template: &str| {
@@ -432,6 +433,6 @@ pub(crate) fn documented(path: &str) -> Option<&'static Value> {
         pieces.len() == segments.len() && pieces.iter().zip(&segments).all(one)
     };
     let paths = OPENAPI["paths"].as_object().unwrap();
-    // A literal path comes before a template that it fits too.
+    // A literal path has precedence over a template that matches too.
     paths.get(path).or_else(|| paths.iter().find(|(template, _)| fits(template)).map(|(_, item)| item))
 }

@@ -1,4 +1,4 @@
-//! Tenants, and that none is seen from another.
+//! Tenants, and that no tenant sees another.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn a_tenant_lives_from_create_to_drop() {
     let shown = server.get("/v1/tenants/my-team").await;
     assert_eq!((shown.status.as_u16(), shown.json()), (200, created.json()));
     assert_eq!(server.post("/v1/tenants", &json!({"id": "my-team"})).await.problem(409), "tenant_exists");
-    // Nothing is folded: this is another tenant.
+    // Ids are not normalized: this is another tenant.
     assert_eq!(server.post("/v1/tenants", &json!({"id": "my_team"})).await.status, 201);
     let first = server.get("/v1/tenants?limit=2").await.json();
     let token = first["next_page_token"].as_str().unwrap();
@@ -35,7 +35,7 @@ async fn a_tenant_lives_from_create_to_drop() {
     ] {
         assert_eq!(server.call(method, target).send().await.problem(404), "tenant_not_found");
     }
-    // A successor of the same id begins empty.
+    // A new tenant with the same id begins empty.
     let successor = server.post("/v1/tenants", &json!({"id": "my-team"})).await.json();
     assert_ne!(successor["generation"], created.json()["generation"]);
     assert_eq!(server.get("/v1/tenants/my-team/tree/p").await.problem(404), "not_found");
@@ -64,7 +64,7 @@ async fn a_malformed_tenant_is_refused_with_the_rule() {
     server.get("/v1/tenants/default?q=x").await.names("q");
 }
 
-/// Every operation below a tenant, with a request that would succeed: method, path, body.
+/// Returns a request that would succeed for every operation below a tenant: method, path, body.
 fn requests(id: &str) -> Vec<(&'static str, String, Value)> {
     let data = json!({"context_type": "note", "context_data": {}});
     let mut requests = vec![
@@ -112,13 +112,13 @@ async fn an_unprovisioned_tenant_is_not_found_on_every_route() {
         let path = format!("/v1/tenants/nobody{}", request.1);
         covered.insert(crate::openapi::template_of(request.0, path.split('?').next().unwrap()));
     }
-    // A route that is added without a case here is missed.
+    // This fails if a route is added without a case here.
     assert_eq!(covered, crate::openapi::operations().filter(|(_, path)| path.contains("{tenant}")).collect());
     assert_eq!(server.get("/v1/tenants").await.json()["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn another_tenants_context_is_not_found_just_like_one_that_never_was() {
+async fn another_tenants_context_is_not_found_like_one_that_never_existed() {
     let server = Server::start().await;
     server.post("/v1/tenants", &json!({"id": "other"})).await;
     let id = server.created(&json!({"secret": true})).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 
 #[tokio::test]
-async fn a_put_makes_the_parents_and_an_encoded_slash_stays_in_its_key() {
+async fn a_put_creates_the_parents_and_an_encoded_slash_stays_in_its_key() {
     let server = Server::start().await;
     let put = server.put("tree/web/feature%2Flogin/42", &json!({"context_data": {"n": 1}})).await;
     assert_eq!(put.status, 201);
@@ -23,7 +23,7 @@ async fn a_put_makes_the_parents_and_an_encoded_slash_stays_in_its_key() {
     assert_eq!(branch.json()["version"], 0);
     assert!(branch.etag().ends_with("@0\""));
     assert_eq!(branch.json()["id"], task["parent_id"]);
-    // Three segments of the path are three keys, whatever they decode to.
+    // Each segment of the path is one key, whatever it decodes to.
     assert_eq!(server.get("tree/web/feature/login").await.problem(404), "not_found");
     assert_eq!(server.get("tree").await.json()["context_level"], "global");
 }
@@ -46,7 +46,7 @@ async fn the_query_names_the_same_nodes_as_the_path() {
 }
 
 #[tokio::test]
-async fn malformed_keys_are_refused_by_name() {
+async fn malformed_keys_are_refused_with_their_parameter() {
     let server = Server::start().await;
     server.get("tree/%2E%2E").await.names("project");
     server.get("tree/web/a%0Ab").await.names("branch");
@@ -109,7 +109,7 @@ async fn a_node_with_children_is_deleted_with_them_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn parents_are_not_made_where_that_is_refused() {
+async fn parents_are_not_created_with_create_parents_false() {
     let server = Server::start().await;
     let body = json!({"context_data": {}});
     assert_eq!(server.put("tree/p/b?create_parents=false", &body).await.problem(409), "parent_missing");
@@ -123,7 +123,7 @@ async fn parents_are_not_made_where_that_is_refused() {
 }
 
 #[tokio::test]
-async fn a_post_with_a_scope_stands_in_the_tree_once() {
+async fn a_post_with_a_scope_creates_the_node_once() {
     let server = Server::start().await;
     let body = json!({"context_data": {"n": 1}, "scope": {"project": "p", "branch": "b"}});
     let created = server.post("contexts", &body).await;
@@ -132,7 +132,7 @@ async fn a_post_with_a_scope_stands_in_the_tree_once() {
     let again = server.post("contexts", &body).await;
     assert_eq!(again.problem(409), "already_exists");
     assert_eq!((&again.json()["current_version"], &again.json()["current"]), (&json!(1), &created.json()));
-    // A node that nobody wrote yet counts as absent for a create.
+    // A node that was created only as a parent counts as absent for a create.
     let parent = json!({"context_data": {"n": 2}, "scope": {"project": "p"}});
     assert_eq!(server.post("contexts", &parent).await.json()["version"], 1);
     let gap = json!({"context_data": {}, "scope": {"project": "p", "task": "t", "x": 1}});
@@ -165,7 +165,7 @@ async fn children_are_listed_by_key_in_pages() {
 }
 
 #[tokio::test]
-async fn each_view_takes_its_own_parameters_only() {
+async fn each_view_accepts_its_own_parameters_only() {
     let server = Server::start().await;
     server.put("tree/p", &json!({"context_data": {}})).await;
     for (view, refused) in [
@@ -183,7 +183,7 @@ async fn each_view_takes_its_own_parameters_only() {
     server.get("tree/p?view=all").await.names("view");
     server.get("tree/p?view=").await.names("view");
     server.call("GET", "tree?view=children").header("if-none-match", "*").send().await.names("If-None-Match");
-    // What belongs to other verbs means nothing here.
+    // Parameters of other methods are refused.
     server.get("tree/p?create_parents=true").await.names("create_parents");
     server.delete("tree/p?view=own").await.names("view");
     server.merge("tree/p?create_parents=true", &json!({})).await.names("create_parents");

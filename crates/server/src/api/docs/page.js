@@ -1,4 +1,4 @@
-// Shows /openapi.json. Every text is set as text, never as markup.
+// Shows /openapi.json. Every string is inserted as text, never as markup.
 "use strict";
 
 function element(name, ...children) {
@@ -7,12 +7,12 @@ function element(name, ...children) {
   return made;
 }
 
-function named(schema) {
+function typeName(schema) {
   if (!schema) return "";
   if (schema.$ref) return schema.$ref.split("/").pop();
   const choices = schema.oneOf || schema.anyOf;
-  if (choices) return choices.map(named).join(" or ");
-  if (schema.items) return "list of " + named(schema.items);
+  if (choices) return choices.map(typeName).join(" or ");
+  if (schema.items) return "list of " + typeName(schema.items);
   if (schema.enum) return schema.enum.join(", ");
   return [].concat(schema.type || "any").join(" or ");
 }
@@ -28,17 +28,17 @@ function operation(path, method, spec) {
   made.id = spec.operationId;
   if (spec.description) made.append(element("p", spec.description));
   const scopes = (spec.security || []).flatMap((one) => Object.values(one)).flat();
-  if (scopes.length) made.append(element("p", "Needs a key of scope " + scopes.join(", ") + "."));
-  const valueOf = (one) => named(one.schema || Object.values(one.content)[0].schema);
+  if (scopes.length) made.append(element("p", "Requires a key with scope " + scopes.join(", ") + "."));
+  const valueOf = (one) => typeName(one.schema || Object.values(one.content)[0].schema);
   const parameters = (spec.parameters || []).map((one) => [one.name, one.in, valueOf(one), one.description]);
   if (parameters.length) made.append(element("h4", "Parameters"), table(["name", "in", "value", ""], parameters));
   for (const [type, content] of Object.entries(spec.requestBody?.content || {})) {
-    made.append(element("h4", "Body: " + type + ", " + named(content.schema)));
+    made.append(element("h4", "Body: " + type + ", " + typeName(content.schema)));
     made.append(element("pre", JSON.stringify(content.example, null, 2)));
   }
-  const answers = Object.entries(spec.responses).map(([status, answer]) =>
-    [status, Object.values(answer.content || {}).map((content) => named(content.schema)).join(), answer.description]);
-  made.append(element("h4", "Answers"), table(["status", "body", ""], answers));
+  const responses = Object.entries(spec.responses).map(([status, response]) =>
+    [status, Object.values(response.content || {}).map((content) => typeName(content.schema)).join(), response.description]);
+  made.append(element("h4", "Responses"), table(["status", "body", ""], responses));
   return made;
 }
 
