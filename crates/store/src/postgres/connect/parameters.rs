@@ -154,7 +154,7 @@ impl Parameters {
         // If a password with a '?' was not encoded, the rest of the URL is in the value.
         let name = if value.contains('@') { "" } else { name.as_str() };
         Err(format!(
-            "{} is not supported: it is not a parameter of libpq, or one that this program does not support",
+            "{} is not supported: it is not a parameter of libpq, or this program does not implement it",
             shown_name(name)
         ))
     }
@@ -174,7 +174,7 @@ impl Parameters {
 }
 
 /// Takes the parameters that say how a connection is made, and to which of the hosts.
-pub(super) fn connecting(found: &mut Parameters) -> Result<Box<Connecting>, String> {
+pub(super) fn take_connecting(found: &mut Parameters) -> Result<Box<Connecting>, String> {
     let limit = found.seconds("connect_timeout")?.unwrap_or(CONNECT_LIMIT);
     if !(1..=MAX_CONNECT_SECONDS).contains(&limit.as_secs()) {
         return Err(format!("connect_timeout: write a number of seconds from 1 to {MAX_CONNECT_SECONDS}"));
@@ -195,7 +195,7 @@ pub(super) fn connecting(found: &mut Parameters) -> Result<Box<Connecting>, Stri
         limit,
         target: found.choice("target_session_attrs", &targets)?.unwrap_or(TargetSession::Any),
         order: found.choice("load_balance_hosts", &orders)?.unwrap_or(HostOrder::AsWritten),
-        keepalives: keepalives(found)?,
+        keepalives: take_keepalives(found)?,
         user_timeout: user_timeout
             .map_err(|_: std::num::ParseIntError| "tcp_user_timeout: write a number of milliseconds")?
             .filter(|limit| !limit.is_zero()),
@@ -203,7 +203,7 @@ pub(super) fn connecting(found: &mut Parameters) -> Result<Box<Connecting>, Stri
 }
 
 /// Takes the parameters that say how a connection is encrypted and authenticated.
-pub(super) fn encryption(found: &mut Parameters) -> Result<Box<Encryption>, String> {
+pub(super) fn take_encryption(found: &mut Parameters) -> Result<Box<Encryption>, String> {
     let roots = match found.take("sslrootcert").as_deref() {
         None => TrustedRoots::Unchecked,
         Some("system") => TrustedRoots::System,
@@ -221,22 +221,22 @@ pub(super) fn encryption(found: &mut Parameters) -> Result<Box<Encryption>, Stri
     let encryption = Encryption {
         mode: found.choice("sslmode", &modes)?.unwrap_or(default),
         roots,
-        identity: identity(found)?,
+        identity: take_identity(found)?,
         negotiation: found
             .choice(
                 "sslnegotiation",
                 &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)],
             )?
             .unwrap_or(SslNegotiation::Postgres),
-        binding: binding(found)?,
+        binding: take_binding(found)?,
     };
     // GSSAPI encryption is not supported, and both of these values permit a connection without it.
     found.choice("gssencmode", &[("disable", ()), ("prefer", ())])?;
-    consistent(encryption).map(Box::new)
+    check_consistency(encryption).map(Box::new)
 }
 
 /// Refuses combinations that would be less secure than they look.
-fn consistent(encryption: Encryption) -> Result<Encryption, String> {
+fn check_consistency(encryption: Encryption) -> Result<Encryption, String> {
     let is_checked = matches!(encryption.mode, SslMode::VerifyCa | SslMode::VerifyFull);
     let is_required = is_checked || encryption.mode == SslMode::Require;
     if is_checked && encryption.roots == TrustedRoots::Unchecked {
@@ -260,7 +260,7 @@ fn consistent(encryption: Encryption) -> Result<Encryption, String> {
     Ok(encryption)
 }
 
-fn identity(found: &mut Parameters) -> Result<Option<ClientCertificate>, String> {
+fn take_identity(found: &mut Parameters) -> Result<Option<ClientCertificate>, String> {
     match (found.take("sslcert"), found.take("sslkey")) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => {
@@ -270,7 +270,7 @@ fn identity(found: &mut Parameters) -> Result<Option<ClientCertificate>, String>
     }
 }
 
-fn binding(found: &mut Parameters) -> Result<ChannelBinding, String> {
+fn take_binding(found: &mut Parameters) -> Result<ChannelBinding, String> {
     let bindings = [
         ("disable", ChannelBinding::Disable),
         ("prefer", ChannelBinding::Prefer),
@@ -279,7 +279,7 @@ fn binding(found: &mut Parameters) -> Result<ChannelBinding, String> {
     Ok(found.choice("channel_binding", &bindings)?.unwrap_or(ChannelBinding::Prefer))
 }
 
-fn keepalives(found: &mut Parameters) -> Result<Keepalives, String> {
+fn take_keepalives(found: &mut Parameters) -> Result<Keepalives, String> {
     let count = found.take("keepalives_count").map(|text| text.parse()).transpose();
     let positive = |duration: &Duration| !duration.is_zero();
     Ok(Keepalives {

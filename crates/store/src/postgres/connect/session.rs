@@ -33,8 +33,8 @@ pub enum SessionMode {
 /// One connection to PostgreSQL, logged in.
 ///
 /// **Life cycle.** [`Session::open`] tries the hosts of a URL until one gives an acceptable session. It
-/// closes when it is dropped and what it has sent is answered. A session is never reconnected: whoever lost
-/// one opens another.
+/// closes when it is dropped and what it has sent is answered. A lost session is not reconnected:
+/// its user opens another.
 ///
 /// **Concurrency.** [`client`](Self::client) can be used by several tasks, whose statements are pipelined.
 ///

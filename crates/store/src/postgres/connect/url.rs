@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::parameters::{self, Connecting, ENCODE, Encryption, Parameters, decode};
+use super::parameters::{
+    Connecting, ENCODE, Encryption, Parameters, decode, take_connecting, take_encryption,
+};
 
 /// The port of a host without one.
 const DEFAULT_PORT: u16 = 5432;
@@ -56,12 +58,12 @@ impl PostgresUrl {
         &self.user
     }
 
-    /// The database.
+    /// The name of the database.
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// The hosts, for messages: `db1:5432, db2:5433`.
+    /// Returns the hosts, for messages: `db1:5432, db2:5433`.
     pub fn hosts(&self) -> String {
         let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
         hosts.join(", ")
@@ -110,8 +112,8 @@ impl FromStr for PostgresUrl {
             database,
             options: found.take("options"),
             application_name: found.take("application_name").or(fallback_name),
-            connecting: parameters::connecting(&mut found)?,
-            encryption: parameters::encryption(&mut found)?,
+            connecting: take_connecting(&mut found)?,
+            encryption: take_encryption(&mut found)?,
         };
         found.end()?;
         Ok(url)

@@ -49,18 +49,20 @@
 //! 1. Another write came first, and the caller named no version.
 //! 2. It collided with another write: unique or foreign key violation, serialization failure, deadlock, or a
 //!    prepared statement that went stale in its transaction.
-//! 3. Deadlock or serialization failure.
+//! 3. Deadlock or serialization failure: `DROP SCHEMA` locks the tables one after another, and can deadlock
+//!    with a transaction of the tenant.
 //! 4. A connection was lost while the chain was read.
 //! 5. Its connection was lost before the response. Not if it took too long.
 //! 6. The server has no connection left for the slot (`too_many_connections`).
 //! 7. Its prepared statement is stale: the server refused it before it ran.
 //! 8. A host or address did not answer or was refused, or `sslmode` permits the other kind of connection.
 //!
-//! No layer can do the work of another: each knows a reason for which the layers above cannot tell that
-//! repeating is safe, and the layers below do not have what has to be repeated. The pool's retry, for
-//! instance, cannot move into the connection, which is the one that was lost, nor into the store, where
-//! `Unavailable` also means a timeout or a refused login, whose repetition would double the wait. Nothing is
-//! retried after a timeout or a refused login.
+//! No layer can be removed: without any one of them a test fails, except for the third, because no test
+//! provokes that deadlock. No layer can do the work of another: each knows a reason for which the layers
+//! above cannot tell that repeating is safe, and the layers below do not have what has to be repeated. The
+//! pool's retry, for instance, cannot move into the connection, which is the one that was lost, nor into the
+//! store, where `Unavailable` also means a timeout or a refused login. The pool retries neither: that would
+//! only double the wait.
 //!
 //! **What the memory forgets.** Everything: a server that failed may have lost its last transactions and
 //! reuse their numbers, so that the stamps of remembered documents prove nothing (`memory.rs`). The memory is
