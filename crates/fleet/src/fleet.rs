@@ -1,7 +1,7 @@
 //! The way to a PostgreSQL installation, as the role that owns it.
 
 use context_domain::error::Error;
-use context_store::postgres::{ConnectionMode, Mode, PostgresUrl, Session, identifier};
+use context_store::postgres::{ConnectionMode, PostgresUrl, Session, SessionMode, identifier};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -97,8 +97,8 @@ impl Fleet {
 /// is set.
 async fn without_machine_code(session: &Session) -> Result<(), tokio_postgres::Error> {
     match session.mode() {
-        Mode::Direct => session.client().batch_execute("SET jit = off").await,
-        Mode::Pooled => Ok(()),
+        SessionMode::Direct => session.client().batch_execute("SET jit = off").await,
+        SessionMode::Pooled => Ok(()),
     }
 }
 

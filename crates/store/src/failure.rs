@@ -1,63 +1,64 @@
-//! Why a step of a store failed, and what that is in the domain's words: the same for every store, whatever its driver says.
+//! Why a step of a store failed, and which domain error that becomes: the same for both stores and their
+//! drivers.
 
 use std::error::Error as StdError;
 
 use context_domain::error::{Error, Source};
 use context_domain::id::TenantId;
 
-/// Why a step failed, before it is known in whose area. `E` is an error of the store's driver.
+/// Why a step failed, before it is attributed to a tenant or to the store. `E` is the driver's error.
 #[derive(Debug)]
 pub(crate) enum Failure<E> {
-    /// The database refused a statement: nothing of it was done.
+    /// The database refused a statement, and rolled it back.
     Refused(E),
-    /// A write or a COMMIT was sent, and its answer did not come: it may have been carried out.
+    /// A write or a COMMIT was sent and no response was received: it may have been carried out.
     Unanswered(Source),
-    /// What is stored cannot be what this program stored.
+    /// What is stored is not what this program stored.
     Damaged {
-        /// What is wrong, as a clause about the area.
+        /// What is wrong, in a clause about the tenant or the store.
         detail: String,
-        /// What the log is told.
+        /// The underlying error, for the log.
         source: Option<Source>,
     },
-    /// The store does not work or is not reached, or is busy: certainly nothing was written.
+    /// The store is unreachable, busy or broken, and nothing was written.
     Unavailable {
         /// What is wrong.
         detail: String,
-        /// What the log is told.
+        /// The underlying error, for the log.
         source: Option<Source>,
     },
-    /// The program asked for what makes no sense.
+    /// This program has a bug: it asked for something that makes no sense.
     Misuse(String),
 }
 
 /// An error of a store's driver.
 pub(crate) trait DriverError: StdError + Send + Sync + Sized + 'static {
-    /// What it means; [`Failure::Refused`] where nothing more is known of it.
+    /// Returns what the error means; [`Failure::Refused`] if it has no special meaning.
     fn judged(self) -> Failure<Self>;
 
-    /// What it says, without any value that was to be stored.
+    /// Describes the error without any value that was to be stored.
     fn outline(&self) -> String;
 }
 
 impl<E> Failure<E> {
-    /// Something stored that cannot be read.
+    /// Returns the failure for stored data that cannot be read.
     pub(crate) fn damaged(detail: impl Into<String>) -> Self {
         Self::Damaged { detail: detail.into(), source: None }
     }
 
-    /// Something stored that cannot be read, because of `source`.
+    /// Returns the failure for stored data that cannot be read, because of `source`.
     pub(crate) fn damaged_by(detail: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::Damaged { detail: detail.into(), source: Some(source.into()) }
     }
 
-    /// The store does not work, because of `source`.
+    /// Returns the failure for a store that does not work, because of `source`.
     pub(crate) fn unavailable(detail: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::Unavailable { detail: detail.into(), source: Some(source.into()) }
     }
 }
 
 impl<E: DriverError> Failure<E> {
-    /// The same, with what the driver's error means.
+    /// Replaces a driver's error by what it means.
     pub(crate) fn judged(self) -> Self {
         match self {
             Self::Refused(error) => error.judged(),
@@ -65,7 +66,7 @@ impl<E: DriverError> Failure<E> {
         }
     }
 
-    /// The failure of a call on `tenant`.
+    /// Returns the domain's error for a call on `tenant`.
     pub(crate) fn in_tenant(self, tenant: &TenantId) -> Error {
         match self.judged() {
             Self::Damaged { detail, source } => {
@@ -75,7 +76,7 @@ impl<E: DriverError> Failure<E> {
         }
     }
 
-    /// The failure of a call on the store as a whole.
+    /// Returns the domain's error for a call on the store as a whole.
     pub(crate) fn in_store(self) -> Error {
         match self.judged() {
             Self::Unavailable { detail, source } | Self::Damaged { detail, source } => {

@@ -1,4 +1,5 @@
-//! PostgreSQL killed under load: calls fail as what they are, succeed again by themselves, and nothing acknowledged is lost.
+//! PostgreSQL killed under load: calls fail with the right error, succeed again after the restart, and lose
+//! no acknowledged write.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -37,23 +38,23 @@ use writes::{commit, creation};
 const CLIENTS: usize = 8;
 const TENANTS: usize = 3;
 
-/// What each client must have done before the next kill.
+/// Rounds that each client must have completed before the next kill.
 const DONE_BETWEEN_KILLS: usize = 5;
 
-/// Within which time every client must succeed again, after the server does.
+/// How soon every client must succeed again after the server was restarted.
 const RECOVERY: Duration = Duration::from_secs(30);
 
-/// Between two tries of a client while nothing works.
+/// Pause of a client between two attempts while nothing works.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often the server is killed: 3 times, or `KILL_ROUNDS`.
+/// Returns how often the server is killed: 3 times, or `KILL_ROUNDS`.
 fn rounds() -> u64 {
     env::var("KILL_ROUNDS").map_or(3, |text| text.parse().unwrap())
 }
 
-/// What became of a client's writes.
+/// The results of a client's writes.
 #[derive(Default)]
-struct Log {
+struct WriteLog {
     acknowledged: Vec<ContextId>,
     refused: Vec<ContextId>,
     unknown: Vec<ContextId>,
@@ -67,15 +68,15 @@ struct Client {
     done: Arc<Vec<AtomicUsize>>,
     number: usize,
     stop: Arc<AtomicBool>,
-    log: Log,
+    log: WriteLog,
 }
 
 impl Client {
-    async fn work(mut self) -> Log {
+    async fn work(mut self) -> WriteLog {
         let mut counter = Counter::default();
         while !self.stop.load(Ordering::Relaxed) {
-            let went = self.insert().await && self.increment(&mut counter).await;
-            if went {
+            let succeeded = self.insert().await && self.increment(&mut counter).await;
+            if succeeded {
                 self.done[self.number].fetch_add(1, Ordering::Relaxed);
             } else {
                 sleep(PAUSE).await;
@@ -84,7 +85,7 @@ impl Client {
         self.log
     }
 
-    /// Creates a context and finds it; whether that worked.
+    /// Creates a context and reads it; returns whether it was created.
     async fn insert(&mut self) -> bool {
         let commit = creation(&self.tenant, None, Map::new());
         let Op::Put { context, .. } = &commit.op else { panic!("a creation puts") };
@@ -106,7 +107,7 @@ impl Client {
         true
     }
 
-    /// Adds one to the version of the client's own context; whether that worked.
+    /// Writes the next version of the client's own context; returns whether that succeeded.
     async fn increment(&mut self, counter: &mut Counter) -> bool {
         let Some(id) = &counter.id else {
             counter.id = self.log.acknowledged.last().cloned();
@@ -124,7 +125,7 @@ impl Client {
         let possible = counter.acknowledged..=counter.perhaps;
         assert!(
             possible.contains(&current.version),
-            "the version is {}, and not of {possible:?}",
+            "the version is {}, and not in {possible:?}",
             current.version
         );
         counter.acknowledged = current.version;
@@ -149,7 +150,7 @@ impl Client {
     }
 }
 
-/// A context that one client alone writes, and the versions that it may have.
+/// A context that only one client writes, and the versions that it may have.
 #[derive(Default)]
 struct Counter {
     id: Option<ContextId>,
@@ -163,20 +164,20 @@ fn next_version(current: Context) -> Commit {
     commit(expect, Op::Put { context, scope: None, operation: Operation::Update })
 }
 
-/// Every client has done so much more than `before`.
-async fn all_go_on(done: &[AtomicUsize], before: &[usize]) {
+/// Waits until every client has completed enough rounds after those counted in `before`.
+async fn all_progress(done: &[AtomicUsize], before: &[usize]) {
     let since = Instant::now();
-    let behind = || {
+    let is_waiting = || {
         done.iter().zip(before).any(|(now, before)| now.load(Ordering::Relaxed) < before + DONE_BETWEEN_KILLS)
     };
-    while behind() {
-        assert!(since.elapsed() < RECOVERY, "not every client goes on: {before:?}, then {done:?}");
+    while is_waiting() {
+        assert!(since.elapsed() < RECOVERY, "some client does not succeed again: {before:?}, then {done:?}");
         sleep(PAUSE).await;
     }
 }
 
-/// The ids of all contexts of a tenant.
-async fn all(ports: &Ports, tenant: &TenantId) -> HashSet<ContextId> {
+/// Returns the ids of all contexts of a tenant.
+async fn all_ids(ports: &Ports, tenant: &TenantId) -> HashSet<ContextId> {
     let mut found = HashSet::new();
     let mut after = None;
     loop {
@@ -192,7 +193,7 @@ async fn all(ports: &Ports, tenant: &TenantId) -> HashSet<ContextId> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_killed_server_loses_nothing_that_was_acknowledged() {
+async fn a_killed_server_loses_no_acknowledged_write() {
     let server = Server::builder().durable().start().await;
     let tenants = tenants(TENANTS);
     let database = install(&server, &tenants).await;
@@ -205,28 +206,28 @@ async fn a_killed_server_loses_nothing_that_was_acknowledged() {
             let (ports, done, stop) = (ports.clone(), Arc::clone(&done), Arc::clone(&stop));
             (
                 tenant.clone(),
-                tokio::spawn(Client { ports, tenant, done, number, stop, log: Log::default() }.work()),
+                tokio::spawn(Client { ports, tenant, done, number, stop, log: WriteLog::default() }.work()),
             )
         })
         .collect();
     let counts = || done.iter().map(|count| count.load(Ordering::Relaxed)).collect::<Vec<_>>();
     let mut longest = Duration::ZERO;
-    all_go_on(&done, &counts()).await;
+    all_progress(&done, &counts()).await;
     for round in 0..rounds() {
-        // The moments of the kills, and what the server is without, are spread.
+        // The moments of the kills and the times until the restart vary.
         sleep(Duration::from_micros(round * 7_919 % 60_000)).await;
         tokio::task::block_in_place(|| server.kill());
         sleep(Duration::from_millis(round * 137 % 700)).await;
         tokio::task::block_in_place(|| server.restart());
         let restarted = Instant::now();
-        all_go_on(&done, &counts()).await;
+        all_progress(&done, &counts()).await;
         longest = longest.max(restarted.elapsed());
     }
     stop.store(true, Ordering::Relaxed);
-    let (mut sum, mut came_through) = (Log::default(), 0);
+    let (mut sum, mut came_through) = (WriteLog::default(), 0);
     for (tenant, client) in clients {
         let log = client.await.unwrap();
-        let there = all(&ports, &tenant).await;
+        let there = all_ids(&ports, &tenant).await;
         let lost = log.acknowledged.iter().filter(|id| !there.contains(id)).count();
         assert_eq!(lost, 0, "of {} acknowledged writes", log.acknowledged.len());
         let stray = log.refused.iter().filter(|id| there.contains(id)).count();
@@ -239,8 +240,8 @@ async fn a_killed_server_loses_nothing_that_was_acknowledged() {
         sum.refusals += log.refusals;
     }
     println!(
-        "{} kills: {} inserts and {} increments acknowledged, {} inserts refused, of {} unknown ones {came_through} came \
-         through, {} other refusals; all clients went on within {longest:?}",
+        "{} kills: {} inserts and {} increments acknowledged, {} inserts refused, of {} unknown ones \
+         {came_through} were written, {} other refusals; all clients succeeded again within {longest:?}",
         rounds(),
         sum.acknowledged.len(),
         sum.increments,
@@ -248,5 +249,5 @@ async fn a_killed_server_loses_nothing_that_was_acknowledged() {
         sum.unknown.len(),
         sum.refusals
     );
-    assert!(!sum.refused.is_empty() || sum.refusals > 0, "the kills were not felt");
+    assert!(!sum.refused.is_empty() || sum.refusals > 0, "no call failed: the kills had no effect");
 }

@@ -1,4 +1,4 @@
-//! What a server's process holds in memory after it has served many tenants.
+//! How much memory a PostgreSQL process uses after it has served many tenants.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 #![expect(clippy::disallowed_methods, reason = "the size comes from the environment")]
@@ -27,21 +27,21 @@ use serde_json::Map;
 use installation::{install, open, tenants};
 use writes::{commit, creation};
 
-/// What a process may hold that it shares with no other.
-const MOST: u64 = 64 << 20;
+/// The most private memory of a process.
+const MAX_PRIVATE: u64 = 64 << 20;
 
-/// The same where it serves 1,000 tenants all its life.
-const MOST_BEHIND_A_POOLER: u64 = 160 << 20;
+/// The most private memory of a process behind a pooler, which serves 1,000 tenants.
+const MAX_PRIVATE_POOLED: u64 = 160 << 20;
 
-/// After so many tenants the processes are looked at.
-const LOOK_EVERY: usize = 20;
+/// The processes are measured after so many tenants.
+const TENANTS_PER_MEASUREMENT: usize = 20;
 
-/// Tenants: 100, or `MEMORY_TENANTS`.
-fn count() -> usize {
+/// Returns the number of tenants: 100, or `MEMORY_TENANTS`.
+fn tenant_count() -> usize {
     env::var("MEMORY_TENANTS").map_or(100, |text| text.parse().unwrap())
 }
 
-/// Everything that the service asks for, often enough that it is prepared.
+/// Sends every statement of the service, often enough that it is prepared.
 async fn use_tenant(ports: Ports, tenant: TenantId) {
     let web = || Scope::from_keys([Some("web"), None, None]).unwrap();
     let main = Scope::from_keys([Some("web"), Some("main"), None]).unwrap();
@@ -69,8 +69,8 @@ async fn use_tenant(ports: Ports, tenant: TenantId) {
     }
 }
 
-/// The bytes that a process shares with no other.
-fn private(pid: i32) -> Option<u64> {
+/// Returns the private memory of a process, in bytes.
+fn private_bytes(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let kilobytes = text.lines().filter_map(|line| {
         let (_, rest) = line.split_once("Private_")?;
@@ -79,12 +79,12 @@ fn private(pid: i32) -> Option<u64> {
     Some(kilobytes.sum::<u64>() * 1024)
 }
 
-/// Uses all tenants over `url`, and answers how much the largest process of the server held meanwhile.
-async fn largest(server: &Server, database: &str, url: &str) -> u64 {
+/// Uses all tenants over `url`, and returns the most private memory that a process of the server had.
+async fn largest_process(server: &Server, database: &str, url: &str) -> u64 {
     let ports = open(url, |_| {}).await;
     let watcher = server.connect(SUPERUSER, SUPERUSER).await;
     let mut most: BTreeMap<i32, u64> = BTreeMap::new();
-    for some in tenants(count()).chunks(LOOK_EVERY) {
+    for some in tenants(tenant_count()).chunks(TENANTS_PER_MEASUREMENT) {
         let tasks: Vec<_> =
             some.iter().map(|tenant| tokio::spawn(use_tenant(ports.clone(), tenant.clone()))).collect();
         for task in tasks {
@@ -93,8 +93,8 @@ async fn largest(server: &Server, database: &str, url: &str) -> u64 {
         let sql = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND usename = $2";
         for row in watcher.query(sql, &[&database, &SERVER]).await.unwrap() {
             let pid = row.get(0);
-            let held = most.entry(pid).or_default();
-            *held = private(pid).unwrap_or_default().max(*held);
+            let bytes = most.entry(pid).or_default();
+            *bytes = private_bytes(pid).unwrap_or_default().max(*bytes);
         }
     }
     let largest = most.values().max().copied().unwrap();
@@ -105,20 +105,20 @@ async fn largest(server: &Server, database: &str, url: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_of_the_server_stays_small() {
     let server = context_testing::postgres().await;
-    let database = install(server, &tenants(count())).await;
-    let largest = largest(server, &database, &server.url_as(SERVER, &database)).await;
-    println!("{} tenants: the largest process held {} MB", count(), largest >> 20);
-    assert!(largest <= MOST, "a process holds {} MB", largest >> 20);
+    let database = install(server, &tenants(tenant_count())).await;
+    let largest = largest_process(server, &database, &server.url_as(SERVER, &database)).await;
+    println!("{} tenants: the largest process used {} MB", tenant_count(), largest >> 20);
+    assert!(largest <= MAX_PRIVATE, "a process uses {} MB", largest >> 20);
 }
 
-/// There the service cannot give a process up: each of these serves all tenants, until the pooler ends it
-/// (`server_lifetime`).
+/// Behind a pooler the service cannot replace a process: each one serves all tenants until the pooler closes
+/// it (`server_lifetime`).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_behind_a_pooler_grows_with_the_tenants_only() {
+async fn a_process_behind_a_pooler_grows_only_with_the_tenants() {
     let server = context_testing::postgres().await;
-    let database = install(server, &tenants(count())).await;
+    let database = install(server, &tenants(tenant_count())).await;
     let pooler = pgbouncer(server, PoolMode::Transaction, 2).await;
-    let largest = largest(server, &database, &pooler.url_as(SERVER, &database)).await;
-    println!("{} tenants: the largest process held {} MB", count(), largest >> 20);
-    assert!(largest <= MOST_BEHIND_A_POOLER, "a process holds {} MB", largest >> 20);
+    let largest = largest_process(server, &database, &pooler.url_as(SERVER, &database)).await;
+    println!("{} tenants: the largest process used {} MB", tenant_count(), largest >> 20);
+    assert!(largest <= MAX_PRIVATE_POOLED, "a process uses {} MB", largest >> 20);
 }

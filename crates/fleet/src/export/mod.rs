@@ -11,7 +11,7 @@ use std::pin::pin;
 
 use context_domain::error::Error;
 use context_domain::id::TenantId;
-use context_store::postgres::{Mode, Session, identifier, literal, schema_of};
+use context_store::postgres::{Session, SessionMode, identifier, literal, schema_of};
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
@@ -98,7 +98,7 @@ impl Fleet {
     /// [`Error::Unavailable`] where the folder cannot be made or written, the database does not answer, or a pooler may
     /// stand in between, through which tables cannot be copied reliably. What was written until then stays.
     pub async fn export(&mut self, tenants: &[TenantId], folder: &Path) -> Result<Export, Error> {
-        if self.session.mode() == Mode::Pooled {
+        if self.session.mode() == SessionMode::Pooled {
             return Err(self.place().refused(
                 "tables cannot be copied reliably through a pooler: name the server's own address, or say that the \
                  connection is direct",

@@ -9,37 +9,48 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::failure::Failure;
-use super::pool::{Access, Pool};
+use super::pool::Pool;
+use super::statement::StatementKind;
 
-/// How often the distance to the database's clock is measured.
+/// How often the offset to the database's clock is measured.
 const PERIOD: Duration = Duration::from_mins(1);
-/// How many times it is asked each time: the quickest answer is the most exact one.
+/// How many samples a measurement takes: the one with the shortest round trip is the most exact.
 const SAMPLES: usize = 3;
-/// An answer that took longer says less than the last measure.
+/// A sample with a longer round trip is less exact than the previous measurement, and is not used.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(1);
 /// The database's time in microseconds since 1970.
 const TIME: &str = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint";
 
-/// A clock that goes as this machine's and shows what the database's shows.
+/// The database's clock, read without a round trip: this machine's monotonic clock with a measured offset.
+///
+/// **Life cycle.** Opening it measures the offset; a task measures again every minute until the clock is
+/// dropped.
+///
+/// **Concurrency.** [`now`](Clock::now) takes a lock for a few instructions, and never waits for the
+/// database. Time never goes back: if the database's clock is behind, it stands still until that has caught
+/// up.
+///
+/// **Failure.** If a measurement fails or takes too long, a warning is logged and the clock goes on with the
+/// previous offset.
 pub(super) struct DatabaseClock {
-    reckoning: Arc<Reckoning>,
+    estimate: Arc<ClockEstimate>,
     measuring: AbortHandle,
 }
 
 impl DatabaseClock {
-    /// Measures the database's time, and again every minute for as long as the clock is there.
+    /// Measures the database's time, and starts the task that measures it again.
     pub(super) async fn open(pool: Arc<Pool>) -> Result<Self, Failure> {
-        // The first call may have to connect, which says nothing about the way of an answer.
+        // The first measurement may include connecting, which distorts it, and is thrown away.
         measure(&pool).await?;
-        let reckoning = Arc::new(Reckoning::new(measure(&pool).await?));
-        let measuring = tokio::spawn(keep(Arc::clone(&reckoning), pool)).abort_handle();
-        Ok(Self { reckoning, measuring })
+        let estimate = Arc::new(ClockEstimate::new(measure(&pool).await?));
+        let measuring = tokio::spawn(measure_periodically(Arc::clone(&estimate), pool)).abort_handle();
+        Ok(Self { estimate, measuring })
     }
 }
 
 impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
-        self.reckoning.at(Instant::now())
+        self.estimate.at(Instant::now())
     }
 }
 
@@ -49,72 +60,72 @@ impl Drop for DatabaseClock {
     }
 }
 
-/// What the database's clock showed at a moment of this machine's.
+/// What the database's clock showed at an instant of this machine's.
 #[derive(Debug, Clone, Copy)]
-struct Measure {
+struct ClockSample {
     at: Instant,
     time: Timestamp,
     round_trip: Duration,
 }
 
-/// The database's time, reckoned from the last measure. It never goes back.
-struct Reckoning {
-    measure: Mutex<Measure>,
-    /// The latest moment that was told, in microseconds.
-    told: AtomicI64,
+/// The database's time, computed from the last sample. It never goes back.
+struct ClockEstimate {
+    sample: Mutex<ClockSample>,
+    /// The latest time that was returned, in microseconds since 1970.
+    latest: AtomicI64,
 }
 
-impl Reckoning {
-    fn new(measure: Measure) -> Self {
-        Self { measure: Mutex::new(measure), told: AtomicI64::new(i64::MIN) }
+impl ClockEstimate {
+    fn new(sample: ClockSample) -> Self {
+        Self { sample: Mutex::new(sample), latest: AtomicI64::new(i64::MIN) }
     }
 
-    /// Goes by another measure from now on. Where it is behind, time stands until it has caught up.
-    fn correct(&self, measure: Measure) {
-        *self.measure.lock().unwrap_or_else(PoisonError::into_inner) = measure;
+    /// Uses another sample from now on.
+    fn correct(&self, sample: ClockSample) {
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
     }
 
     fn at(&self, instant: Instant) -> Timestamp {
-        let measure = *self.measure.lock().unwrap_or_else(PoisonError::into_inner);
-        // A measure may have been made after `instant` was read.
+        let sample = *self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        // The sample may have been taken after `instant`.
         let (later, earlier) =
-            (instant.saturating_duration_since(measure.at), measure.at.saturating_duration_since(instant));
+            (instant.saturating_duration_since(sample.at), sample.at.saturating_duration_since(instant));
         let moved = micros(later).saturating_sub(micros(earlier));
-        let now = measure.time.saturating_add_micros(moved).as_micros();
-        let told = self.told.fetch_max(now, Ordering::Relaxed).max(now);
-        measure.time.saturating_add_micros(told.saturating_sub(measure.time.as_micros()))
+        let now = sample.time.saturating_add_micros(moved).as_micros();
+        let latest = self.latest.fetch_max(now, Ordering::Relaxed).max(now);
+        sample.time.saturating_add_micros(latest.saturating_sub(sample.time.as_micros()))
     }
 }
 
-/// Measures again and again.
-async fn keep(reckoning: Arc<Reckoning>, pool: Arc<Pool>) {
+/// Measures every minute.
+async fn measure_periodically(estimate: Arc<ClockEstimate>, pool: Arc<Pool>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick comes at once, and the clock has just been measured.
+    // The first tick is immediate, and the clock has just been measured.
     ticks.tick().await;
     loop {
         ticks.tick().await;
         match measure(&pool).await {
-            Ok(measure) if measure.round_trip <= MAX_ROUND_TRIP => reckoning.correct(measure),
-            Ok(measure) => {
+            Ok(sample) if sample.round_trip <= MAX_ROUND_TRIP => estimate.correct(sample),
+            Ok(sample) => {
                 tracing::warn!(
-                    seconds = measure.round_trip.as_secs_f64(),
-                    "the database's time is not measured anew: its answer took too long"
+                    seconds = sample.round_trip.as_secs_f64(),
+                    "the database's clock was not measured: the round trip took too long"
                 );
             }
             Err(failure) => {
                 let error = failure.in_store();
-                tracing::warn!(%error, "the database's time is not measured anew; the clock goes on as it went");
+                tracing::warn!(%error, "the database's clock was not measured; the previous offset is used");
             }
         }
     }
 }
 
-/// Asks for the time, a few times, and takes the quickest answer.
-async fn measure(pool: &Pool) -> Result<Measure, Failure> {
-    let mut best: Option<Measure> = None;
+/// Takes a few samples, and returns the one with the shortest round trip.
+async fn measure(pool: &Pool) -> Result<ClockSample, Failure> {
+    let mut best: Option<ClockSample> = None;
     for _ in 0..SAMPLES {
-        let sample = sample(pool).await?;
+        let sample = take_sample(pool).await?;
         if best.is_none_or(|best| sample.round_trip < best.round_trip) {
             best = Some(sample);
         }
@@ -122,15 +133,15 @@ async fn measure(pool: &Pool) -> Result<Measure, Failure> {
     best.ok_or_else(|| Failure::Misuse("no time was measured".to_owned()))
 }
 
-async fn sample(pool: &Pool) -> Result<Measure, Failure> {
-    let asked = Instant::now();
-    let rows = pool.query(None, Access::Read, TIME, &[]).await?;
-    let round_trip = asked.elapsed();
-    let unreadable = || Failure::damaged("its clock tells no time");
+async fn take_sample(pool: &Pool) -> Result<ClockSample, Failure> {
+    let sent = Instant::now();
+    let rows = pool.query(None, StatementKind::Read, TIME, &[]).await?;
+    let round_trip = sent.elapsed();
+    let unreadable = || Failure::damaged("the time of its clock cannot be read");
     let time = rows.first().ok_or_else(unreadable)?.try_get(0)?;
     let time = Timestamp::from_micros(time).ok_or_else(unreadable)?;
-    // The clock was read somewhere between the question and the answer.
-    Ok(Measure { at: asked + round_trip / 2, time, round_trip })
+    // The server read its clock between the request and the response: assume half-way.
+    Ok(ClockSample { at: sent + round_trip / 2, time, round_trip })
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -141,21 +152,21 @@ fn micros(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    fn measure(at: Instant, micros: i64) -> Measure {
-        Measure { at, time: Timestamp::from_micros(micros).unwrap(), round_trip: Duration::ZERO }
+    fn sample(at: Instant, micros: i64) -> ClockSample {
+        ClockSample { at, time: Timestamp::from_micros(micros).unwrap(), round_trip: Duration::ZERO }
     }
 
     #[test]
-    fn time_goes_on_from_the_measure_and_never_back() {
+    fn time_goes_on_from_the_sample_and_never_back() {
         let begun = Instant::now();
         let second = |count| begun + Duration::from_secs(count);
-        let reckoning = Reckoning::new(measure(begun, 1_000_000));
-        assert_eq!(reckoning.at(second(5)).as_micros(), 6_000_000);
-        assert_eq!(reckoning.at(second(4)).as_micros(), 6_000_000, "a later moment was told");
-        reckoning.correct(measure(second(6), 5_000_000));
-        assert_eq!(reckoning.at(second(6)).as_micros(), 6_000_000, "it stands");
-        assert_eq!(reckoning.at(second(9)).as_micros(), 8_000_000, "until it has caught up");
-        reckoning.correct(measure(second(10), 90_000_000));
-        assert_eq!(reckoning.at(second(9)).as_micros(), 89_000_000, "it follows a clock that is ahead");
+        let estimate = ClockEstimate::new(sample(begun, 1_000_000));
+        assert_eq!(estimate.at(second(5)).as_micros(), 6_000_000);
+        assert_eq!(estimate.at(second(4)).as_micros(), 6_000_000, "a later time was returned before");
+        estimate.correct(sample(second(6), 5_000_000));
+        assert_eq!(estimate.at(second(6)).as_micros(), 6_000_000, "it stands still");
+        assert_eq!(estimate.at(second(9)).as_micros(), 8_000_000, "until it has caught up");
+        estimate.correct(sample(second(10), 90_000_000));
+        assert_eq!(estimate.at(second(9)).as_micros(), 89_000_000, "it follows a clock that is ahead");
     }
 }

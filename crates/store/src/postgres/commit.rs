@@ -16,11 +16,10 @@ use tokio_postgres::types::{Json, Type};
 
 use super::Store;
 use super::failure::Failure;
-use super::pool::Access;
+use super::pool::Transaction;
 use super::rows::{self, Moment};
-use super::statement::Param;
+use super::statement::{Param, StatementKind};
 use super::statements;
-use super::transaction::Transaction;
 
 /// Times that a commit is begun again because others wrote at the same time.
 const MAX_RESTARTS: usize = 5;
@@ -196,7 +195,9 @@ impl Writing<'_> {
     pub(super) async fn write(&self, template: &str, params: &[Param<'_>]) -> Result<Option<Row>, Failure> {
         let sql = statements::of_tenant(template, self.tenant);
         let mut rows = match self.key {
-            Key::Unknown => self.store.pool.query(Some(self.tenant), Access::Write, &sql, params).await?,
+            Key::Unknown => {
+                self.store.pool.query(Some(self.tenant), StatementKind::Write, &sql, params).await?
+            }
             Key::Old => {
                 let transaction = self.begin().await?;
                 let rows = transaction.query(&sql, params).await?;

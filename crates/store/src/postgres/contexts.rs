@@ -15,7 +15,7 @@ use tokio_postgres::types::Type;
 
 use super::Store;
 use super::failure::Failure;
-use super::memory::Remembered;
+use super::memory::CachedDocument;
 use super::rows::{self, Moment};
 use super::statement::Param;
 use super::statements;
@@ -93,7 +93,7 @@ impl Store {
         }
         self.memory.keep(&new);
         if let Address::Scope(scope) = address {
-            self.memory.keep_places(scope, &chain, &new);
+            self.memory.keep_scopes(scope, &chain, &new);
         }
         Ok(chain)
     }
@@ -103,8 +103,8 @@ impl Store {
         &self,
         tenant: &TenantId,
         address: &Address,
-        known: &[Remembered],
-    ) -> Result<(Vec<Arc<Context>>, Vec<Remembered>), Failure> {
+        known: &[CachedDocument],
+    ) -> Result<(Vec<Arc<Context>>, Vec<CachedDocument>), Failure> {
         let stamps: Vec<&str> = known.iter().map(|known| known.stamp.as_ref()).collect();
         let stamps: Param<'_> = (&stamps, Type::TEXT_ARRAY);
         let rows = match address {
@@ -150,15 +150,15 @@ impl Store {
 fn chain_link(
     row: &Row,
     tenant: &TenantId,
-    known: &[Remembered],
-    new: &mut Vec<Remembered>,
+    known: &[CachedDocument],
+    new: &mut Vec<CachedDocument>,
 ) -> Result<Arc<Context>, Failure> {
     let stamp: &str = rows::column(row, rows::CONTEXT_COLUMNS, "stamp", || "a chain".to_owned())?;
     if let Some(known) = known.iter().find(|known| *known.stamp == *stamp) {
         return Ok(Arc::clone(&known.context));
     }
     let context = Arc::new(rows::context(row, tenant)?);
-    new.push(Remembered::new(stamp, Arc::clone(&context)));
+    new.push(CachedDocument::new(stamp, Arc::clone(&context)));
     Ok(context)
 }
 

@@ -11,10 +11,10 @@ use tokio_postgres::types::Type;
 
 use super::commit::{Attempt, NewRow, Writing, placed};
 use super::failure::Failure;
+use super::pool::Transaction;
 use super::rows::{self, Moment};
 use super::statement::Param;
 use super::statements;
-use super::transaction::Transaction;
 
 /// A node on the way down to a scope.
 struct Node {

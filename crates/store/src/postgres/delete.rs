@@ -10,10 +10,10 @@ use tokio_postgres::types::Type;
 
 use super::commit::{Attempt, Writing};
 use super::failure::Failure;
+use super::pool::Transaction;
 use super::rows::{self, Moment};
 use super::statement::Param;
 use super::statements;
-use super::transaction::Transaction;
 
 /// What is to be removed.
 #[derive(Default)]

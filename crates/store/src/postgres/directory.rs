@@ -1,4 +1,5 @@
-//! The tenants: made and dropped as the owner, found and listed as whoever serves; and the way to the keys.
+//! The tenants: created and dropped by the owner's role, found and listed by the serving role; and the port
+//! to the keys.
 
 use async_trait::async_trait;
 use context_domain::clock::Timestamp;
@@ -14,11 +15,11 @@ use uuid::Uuid;
 use super::Store;
 use super::failure::Failure;
 use super::names::{identifier, schema_of};
-use super::pool::{Access, Pool};
+use super::pool::Pool;
 use super::rows::{self, Moment};
-use super::statement::Param;
+use super::statement::{Param, StatementKind};
 
-/// Times that a tenant is dropped anew because others worked on it.
+/// How often dropping a tenant is tried when it collides with calls on the tenant.
 const MAX_DROPS: usize = 5;
 
 const PROVISION: &str = "SELECT public.provision_tenant($1, $2, $3, $4)";
@@ -43,11 +44,12 @@ impl Directory for Store {
             (&created_at, Type::TIMESTAMPTZ),
             (&new.global.id.as_str(), Type::TEXT),
         ];
-        let rows = owner.query(None, Access::Write, PROVISION, &params).await.map_err(of_owner)?;
-        let made = rows.first().map(|row| rows::column(row, 0, "made", || id.to_string()));
-        made.transpose()
+        let rows = owner.query(None, StatementKind::Write, PROVISION, &params).await.map_err(owner_error)?;
+        let created = rows.first().map(|row| rows::column(row, 0, "created", || id.to_string()));
+        created
+            .transpose()
             .map_err(Failure::in_store)?
-            .ok_or_else(|| Error::Internal { detail: "provision_tenant gave no row".to_owned() })
+            .ok_or_else(|| Error::Internal { detail: "provision_tenant returned no row".to_owned() })
     }
 
     async fn get(&self, id: &TenantId) -> Result<Option<Tenant>, Error> {
@@ -65,10 +67,10 @@ impl Directory for Store {
         for _ in 1..MAX_DROPS {
             match drop_tenant(owner, id).await {
                 Err(failure) if failure.is_conflict() => {}
-                other => return other.map_err(of_owner),
+                other => return other.map_err(owner_error),
             }
         }
-        drop_tenant(owner, id).await.map_err(of_owner)
+        drop_tenant(owner, id).await.map_err(owner_error)
     }
 
     async fn add_key(&self, key: &ApiKey, replaces: Option<(&KeyId, Timestamp)>) -> Result<(), Error> {
@@ -80,7 +82,7 @@ impl Directory for Store {
     }
 
     async fn keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Error> {
-        self.page_of_keys(query).await.map_err(Failure::in_store)
+        self.list_keys(query).await.map_err(Failure::in_store)
     }
 
     async fn end_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Error> {
@@ -93,13 +95,13 @@ impl Directory for Store {
 }
 
 impl Store {
-    /// The tenant of that id, and the revision of its schema.
+    /// Returns the tenant of that id, and the revision of its schema.
     pub(super) async fn find(&self, id: &TenantId) -> Result<Option<(Tenant, i32)>, Failure> {
-        let rows = self.pool.query(None, Access::Read, FIND, &[(&id.as_str(), Type::TEXT)]).await?;
-        rows.first().map(tenant).transpose()
+        let rows = self.pool.query(None, StatementKind::Read, FIND, &[(&id.as_str(), Type::TEXT)]).await?;
+        rows.first().map(tenant_from_row).transpose()
     }
 
-    /// A page of tenants, by id, each with the revision of its schema.
+    /// Returns a page of tenants, by id, each with the revision of its schema.
     pub(super) async fn tenants(
         &self,
         after: Option<&TenantId>,
@@ -108,20 +110,20 @@ impl Store {
         // Every id comes after the empty text.
         let (after, limit) = (after.map_or("", TenantId::as_str), rows::limit(limit));
         let params: [Param<'_>; 2] = [(&after, Type::TEXT), (&limit, Type::INT8)];
-        let rows = self.pool.query(None, Access::Read, PAGE, &params).await?;
-        rows.iter().map(tenant).collect()
+        let rows = self.pool.query(None, StatementKind::Read, PAGE, &params).await?;
+        rows.iter().map(tenant_from_row).collect()
     }
 
-    /// The connections of the owner.
+    /// Returns the owner's connections, or the error that names `command` as what to run instead.
     fn owner(&self, command: impl FnOnce() -> String) -> Result<&Pool, Error> {
         self.owner.as_ref().ok_or_else(|| Error::OwnerNeeded { command: command() })
     }
 }
 
-/// How long a drop waits for whoever still uses the tenant's tables: everybody who comes later waits behind it.
-const DROP_PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
+/// How long a drop waits for calls that use the tenant's tables: later calls queue up after it.
+const DROP_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 
-/// Removes a tenant's row, which takes its keys along, its part of the ledger, and its schema.
+/// Removes a tenant's row, and by cascade its keys; its part of the migration ledger; and its schema.
 async fn drop_tenant(owner: &Pool, id: &TenantId) -> Result<bool, Failure> {
     let transaction = owner.begin(None).await?;
     let forgotten = transaction.query(FORGET, &[(&id.as_str(), Type::TEXT)]).await?;
@@ -130,23 +132,23 @@ async fn drop_tenant(owner: &Pool, id: &TenantId) -> Result<bool, Failure> {
         return Ok(false);
     }
     let schema = identifier(&schema_of(id));
-    transaction.query(DROP_PATIENCE, &[]).await?;
+    transaction.query(DROP_LOCK_TIMEOUT, &[]).await?;
     transaction.query(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"), &[]).await?;
     transaction.commit().await?;
     Ok(true)
 }
 
-/// What making or dropping a tenant failed for.
-fn of_owner(failure: Failure) -> Error {
+/// Returns the domain's error for a failure to create or drop a tenant.
+fn owner_error(failure: Failure) -> Error {
     if failure.is_denied() {
-        let detail = "the role of DATABASE_ADMIN_URL may not make or drop tenants: name the role that owns the \
-                      installation, or grant it CREATE on the database";
+        let detail = "the role of DATABASE_ADMIN_URL may not create or drop tenants: name the role that owns \
+                      the installation, or grant it CREATE on the database";
         return Error::Unavailable { detail: detail.to_owned(), source: failure.into_source() };
     }
     failure.in_store()
 }
 
-fn tenant(row: &Row) -> Result<(Tenant, i32), Failure> {
+fn tenant_from_row(row: &Row) -> Result<(Tenant, i32), Failure> {
     let unreadable = || Failure::damaged("a row of the table of tenants cannot be read");
     let name = || "a tenant".to_owned();
     let id: &str = rows::column(row, 0, "id", name)?;

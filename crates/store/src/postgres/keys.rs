@@ -1,6 +1,6 @@
-//! The keys: rows of `public.api_keys`, beside the tenants that they belong to.
+//! The API keys: rows of `public.api_keys`, in the control schema like the tenants that they belong to.
 
-use context_domain::access::Access as KeyAccess;
+use context_domain::access::Access;
 use context_domain::clock::Timestamp;
 use context_domain::error::Error;
 use context_domain::id::{KeyId, TenantId};
@@ -11,9 +11,8 @@ use tokio_postgres::types::Type;
 
 use super::Store;
 use super::failure::Failure;
-use super::pool::Access;
 use super::rows::{self, Moment};
-use super::statement::Param;
+use super::statement::{Param, StatementKind};
 
 macro_rules! key_columns {
     () => {
@@ -35,7 +34,7 @@ const PAGE_OF_ONE: &str = concat!(
     key_columns!(),
     " FROM public.api_keys WHERE tenant_id = $3 AND id > $1 ORDER BY id LIMIT $2"
 );
-/// Ends a key, unless it ends before that anyway; gives a row if it is there.
+/// Ends a key, unless it ends earlier anyway; returns a row if the key exists.
 const END: &str = "
     WITH ended AS (
         UPDATE public.api_keys SET revoked_at = $2
@@ -43,13 +42,13 @@ const END: &str = "
         RETURNING id
     )
     SELECT id FROM ended UNION SELECT id FROM public.api_keys WHERE id = $1";
-/// Whoever notes a use later may have come from earlier.
+/// Records a use, unless a later one is recorded: requests may arrive out of order.
 const USED: &str = "
     UPDATE public.api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)
     RETURNING id";
 
 impl Store {
-    /// Adds a key and ends the one that it replaces, or does nothing.
+    /// Adds a key and ends the one that it replaces: both or neither.
     pub(super) async fn insert_key(
         &self,
         key: &ApiKey,
@@ -57,8 +56,8 @@ impl Store {
     ) -> Result<(), Error> {
         let transaction = self.pool.begin(None).await.map_err(Failure::in_store)?;
         let (tenant, permission) = match &key.access {
-            KeyAccess::Operator => (None, None),
-            KeyAccess::Tenant { tenant, permission } => (Some(tenant), Some(permission.as_str())),
+            Access::Operator => (None, None),
+            Access::Tenant { tenant, permission } => (Some(tenant), Some(permission.as_str())),
         };
         if let Some(tenant) = tenant {
             let found = transaction.query(FIND_TENANT, &[(&tenant.as_str(), Type::TEXT)]).await;
@@ -88,7 +87,7 @@ impl Store {
             (&last_used_at, Type::TIMESTAMPTZ),
         ];
         match (transaction.query(INSERT, &params).await, tenant) {
-            // It was dropped since it was found.
+            // The tenant was dropped after it was found.
             (Err(failure), Some(tenant)) if failure.is_foreign_key_violation() => {
                 return Err(Error::TenantNotFound { tenant: tenant.clone() });
             }
@@ -97,34 +96,34 @@ impl Store {
         transaction.commit().await.map_err(Failure::in_store)
     }
 
-    /// The key of that id.
+    /// Returns the key of that id.
     pub(super) async fn find_key(&self, id: &KeyId) -> Result<Option<ApiKey>, Failure> {
-        let rows = self.pool.query(None, Access::Read, FIND, &[(&id.as_str(), Type::TEXT)]).await?;
-        rows.first().map(key).transpose()
+        let rows = self.pool.query(None, StatementKind::Read, FIND, &[(&id.as_str(), Type::TEXT)]).await?;
+        rows.first().map(key_from_row).transpose()
     }
 
-    /// A page of keys, by id in byte order.
-    pub(super) async fn page_of_keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
+    /// Returns a page of keys, by id in byte order.
+    pub(super) async fn list_keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
         // Every id comes after the empty text.
         let (after, limit) = (query.after.as_ref().map_or("", KeyId::as_str), rows::limit(query.limit));
         let tenant = query.tenant.as_ref().map(TenantId::as_str);
         let mut params: Vec<Param<'_>> = vec![(&after, Type::TEXT), (&limit, Type::INT8)];
         let rows = match &tenant {
-            None => self.pool.query(None, Access::Read, PAGE, &params).await?,
+            None => self.pool.query(None, StatementKind::Read, PAGE, &params).await?,
             Some(tenant) => {
                 params.push((tenant, Type::TEXT));
-                self.pool.query(None, Access::Read, PAGE_OF_ONE, &params).await?
+                self.pool.query(None, StatementKind::Read, PAGE_OF_ONE, &params).await?
             }
         };
-        rows.iter().map(key).collect()
+        rows.iter().map(key_from_row).collect()
     }
 
-    /// Ends a key at `at`, unless it ends before that anyway; false if there is none.
+    /// Ends a key at `at`, unless it ends earlier anyway; false if there is no such key.
     pub(super) async fn revoke_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Failure> {
         Ok(!self.write_key(END, id, at).await?.is_empty())
     }
 
-    /// Notes that a key was used at `at`, if there is one.
+    /// Records that a key was used at `at`, if the key exists.
     pub(super) async fn note_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Failure> {
         self.write_key(USED, id, at).await.map(drop)
     }
@@ -132,11 +131,11 @@ impl Store {
     async fn write_key(&self, sql: &str, id: &KeyId, at: Timestamp) -> Result<Vec<Row>, Failure> {
         let at = Moment(at);
         let params: [Param<'_>; 2] = [(&id.as_str(), Type::TEXT), (&at, Type::TIMESTAMPTZ)];
-        self.pool.query(None, Access::Write, sql, &params).await
+        self.pool.query(None, StatementKind::Write, sql, &params).await
     }
 }
 
-fn key(row: &Row) -> Result<ApiKey, Failure> {
+fn key_from_row(row: &Row) -> Result<ApiKey, Failure> {
     let id: &str = rows::column(row, 0, "id", || "a key".to_owned())?;
     let unreadable_id = |rule: String| Failure::damaged_by("the id of a key cannot be read", rule);
     let id: KeyId = id.parse().map_err(unreadable_id)?;
@@ -150,8 +149,8 @@ fn key(row: &Row) -> Result<ApiKey, Failure> {
     let tenant: Option<&str> = rows::column(row, 2, "tenant_id", name)?;
     let permission: Option<&str> = rows::column(row, 3, "permission", name)?;
     let access = match (tenant, permission) {
-        (None, None) => KeyAccess::Operator,
-        (Some(tenant), Some(permission)) => KeyAccess::Tenant {
+        (None, None) => Access::Operator,
+        (Some(tenant), Some(permission)) => Access::Tenant {
             tenant: tenant.parse().map_err(|_: String| unreadable("tenant_id"))?,
             permission: permission.parse().map_err(|_: String| unreadable("permission"))?,
         },

@@ -1,13 +1,18 @@
-//! The documents that were read last: a row that has not changed since is neither sent nor parsed again.
+//! The memory: documents that were read recently, so that a row that has not changed is neither sent nor
+//! parsed again.
 //!
-//! What a row is, is told by its stamp: the context's id and version, the transaction that wrote the row (`xmin`), and
-//! when the server was started. PostgreSQL compares the stamps in the statement that reads the chain, so that versions and
-//! documents come from one snapshot. The transaction is there because a version alone does not prove enough: a backup
-//! that is loaded over the tables counts the same versions again, and whoever may switch a trigger off can change a row
-//! and leave its version. The start of the server is there because transactions are numbered anew after a recovery to an
-//! earlier point, and after a standby was promoted that lacked the last of them. A server whose process failed goes on
-//! under its old start, and may have lost what was not on disk yet (`synchronous_commit = off`): a lost connection
-//! empties the memory, and a read that was under way is made again without it.
+//! A row is identified by its *stamp*: the context's id and version, the transaction that wrote the row
+//! (`xmin`), and when the server was started. PostgreSQL compares the stamps in the statement that reads the
+//! chain, so versions and documents come from one snapshot. A version alone would not be enough:
+//!
+//! - The transaction is in the stamp because a backup that is loaded over the tables counts the same versions
+//!   again, and because a role that may disable triggers can change a row without its version.
+//! - The server's start is in it because transaction ids are given out again after a recovery to an earlier
+//!   point in time, and after the promotion of a standby that lacked the last transactions.
+//! - A server whose process crashed recovers under its old start time, and may have lost transactions that
+//!   were not on disk yet (`synchronous_commit = off`). So a lost connection empties the memory, and a read
+//!   that it interrupted is repeated without the memory (the story of a lost connection in
+//!   [`pool`](super::pool)).
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -21,95 +26,105 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
-/// The documents that fit, at a guess.
+/// About how many documents fit.
 const EXPECTED_DOCUMENTS: usize = 16 * 1024;
-/// Scopes of which it is known which context stands there.
-const MAX_PLACES: usize = 16 * 1024;
-/// What a document takes beside its members, in bytes: its other columns, and the entry itself.
+/// Scopes whose context's id is remembered.
+const MAX_SCOPES: usize = 16 * 1024;
+/// What a document takes in addition to its members, in bytes: its other columns, and the cache entry.
 const ENTRY_BYTES: usize = 1024;
-/// What the allocator adds to a text or a list, in bytes, at a guess.
+/// About what the allocator adds to a text or a list, in bytes.
 const ALLOCATION_BYTES: usize = 16;
-/// What a node of the map of an object's members takes, in bytes, and how many members it holds when half full.
+/// The size of a B-tree node of an object's members, in bytes, and how many members it holds when half full.
 const NODE_BYTES: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
 const NODE_MEMBERS: usize = 6;
 
-/// The documents.
+/// The documents that were read recently.
+///
+/// **Life cycle.** It belongs to a store, starts empty, and holds at most [`MAX_DOCUMENTS_BYTES`]: the cache
+/// evicts the rest. It is a cache only: what it holds is used after the database has confirmed, in the same
+/// statement, that it is current.
+///
+/// **Concurrency.** Both caches are concurrent. [`forget_before`](Self::forget_before) is called before each
+/// read; of several reads after one loss, the first empties the memory.
+///
+/// **Failure.** None of its methods fails. A read that finds nothing in it asks the database for everything.
 pub(super) struct Memory {
     losses: AtomicU64,
-    documents: Cache<ContextId, Remembered, ByBytes>,
-    /// Which context stood at a scope when it was last read. It only tells which stamps to ask about.
-    places: Cache<(TenantId, Scope), ContextId>,
+    documents: Cache<ContextId, CachedDocument, DocumentWeigher>,
+    /// The context at a scope when it was last read: a guess that decides which stamps are sent.
+    scopes: Cache<(TenantId, Scope), ContextId>,
 }
 
-/// A row as it was read.
+/// A document as it was read from its row.
 #[derive(Clone)]
-pub(super) struct Remembered {
-    /// What tells it from any other row.
+pub(super) struct CachedDocument {
+    /// The stamp of the row.
     pub(super) stamp: Arc<str>,
-    /// What it holds.
+    /// The context in the row.
     pub(super) context: Arc<Context>,
     bytes: u64,
 }
 
+/// Weighs a document by the memory that it takes.
 #[derive(Clone)]
-struct ByBytes;
+struct DocumentWeigher;
 
-impl Weighter<ContextId, Remembered> for ByBytes {
-    fn weight(&self, _: &ContextId, remembered: &Remembered) -> u64 {
-        remembered.bytes
+impl Weighter<ContextId, CachedDocument> for DocumentWeigher {
+    fn weight(&self, _: &ContextId, document: &CachedDocument) -> u64 {
+        document.bytes
     }
 }
 
 impl Memory {
-    /// Forgets everything, if more connections have been lost than when this was asked last: a server that fails may
-    /// forget the last transactions, and give their numbers to others.
+    /// Forgets everything if the number of lost connections has changed since the last call: a server that
+    /// failed may have lost its last transactions, and give their numbers to others.
     pub(super) fn forget_before(&self, losses: u64) {
         if self.losses.swap(losses, Ordering::AcqRel) != losses {
             self.documents.clear();
-            self.places.clear();
+            self.scopes.clear();
         }
     }
 
-    /// What is remembered of the way to an address, global first, as far down as it is remembered without a gap.
-    pub(super) fn chain(&self, tenant: &TenantId, address: &Address) -> Vec<Remembered> {
+    /// Returns the remembered part of the chain to an address: from the global node down, without a gap.
+    pub(super) fn chain(&self, tenant: &TenantId, address: &Address) -> Vec<CachedDocument> {
         match address {
             Address::Id(id) => self.chain_of(tenant, id).unwrap_or_default(),
             Address::Scope(scope) => self.chain_at(tenant, scope),
         }
     }
 
-    /// Remembers rows that were read.
-    pub(super) fn keep(&self, new: &[Remembered]) {
-        for remembered in new {
-            self.documents.insert(remembered.context.id.clone(), remembered.clone());
+    /// Remembers documents that were read.
+    pub(super) fn keep(&self, new: &[CachedDocument]) {
+        for document in new {
+            self.documents.insert(document.context.id.clone(), document.clone());
         }
     }
 
-    /// Remembers which contexts stand on the way to a scope, as far as they are new.
-    pub(super) fn keep_places(&self, scope: &Scope, chain: &[Arc<Context>], new: &[Remembered]) {
-        let is_new = |id: &ContextId| new.iter().any(|remembered| remembered.context.id == *id);
+    /// Remembers the ids of the new contexts in the chain of a scope.
+    pub(super) fn keep_scopes(&self, scope: &Scope, chain: &[Arc<Context>], new: &[CachedDocument]) {
+        let is_new = |id: &ContextId| new.iter().any(|document| document.context.id == *id);
         for (depth, context) in chain.iter().enumerate().filter(|(_, context)| is_new(&context.id)) {
             if let Some(scope) = scope.prefix(depth) {
-                self.places.insert((context.tenant_id.clone(), scope), context.id.clone());
+                self.scopes.insert((context.tenant_id.clone(), scope), context.id.clone());
             }
         }
     }
 
-    fn chain_at(&self, tenant: &TenantId, scope: &Scope) -> Vec<Remembered> {
+    fn chain_at(&self, tenant: &TenantId, scope: &Scope) -> Vec<CachedDocument> {
         let mut scope = Some(scope.clone());
         while let Some(at) = scope {
-            let place = (tenant.clone(), at);
-            let known = self.places.get(&place).and_then(|id| self.chain_of(tenant, &id));
+            let key = (tenant.clone(), at);
+            let known = self.scopes.get(&key).and_then(|id| self.chain_of(tenant, &id));
             if let Some(chain) = known {
                 return chain;
             }
-            scope = place.1.parent();
+            scope = key.1.parent();
         }
         Vec::new()
     }
 
-    /// The context and all above it, global first; none if one of them is not remembered.
-    fn chain_of(&self, tenant: &TenantId, id: &ContextId) -> Option<Vec<Remembered>> {
+    /// Returns the context after its ancestors, global first; `None` if one of them is not remembered.
+    fn chain_of(&self, tenant: &TenantId, id: &ContextId) -> Option<Vec<CachedDocument>> {
         let mut chain = Vec::with_capacity(Level::ALL.len());
         let mut next = Some(id.clone());
         while let Some(id) = next {
@@ -129,24 +144,24 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             losses: AtomicU64::new(0),
-            documents: Cache::with_weighter(EXPECTED_DOCUMENTS, MAX_DOCUMENTS_BYTES, ByBytes),
-            places: Cache::new(MAX_PLACES),
+            documents: Cache::with_weighter(EXPECTED_DOCUMENTS, MAX_DOCUMENTS_BYTES, DocumentWeigher),
+            scopes: Cache::new(MAX_SCOPES),
         }
     }
 }
 
-impl Remembered {
-    /// A row of this stamp.
+impl CachedDocument {
+    /// Makes a document of a row with this stamp.
     pub(super) fn new(stamp: &str, context: Arc<Context>) -> Self {
         let inheritance = context.content.inheritance.as_ref();
-        // The rules are kept as they were written and as trees of their pointers.
+        // The rules are held as they were written and as trees of their pointers.
         let rules = inheritance.map_or(0, |rules| 3 * footprint(rules.as_value()));
         let bytes = ENTRY_BYTES + members_footprint(context.data()) + rules;
         Self { stamp: stamp.into(), context, bytes: bytes as u64 }
     }
 }
 
-/// About how many bytes of memory a value takes beside its own size.
+/// Estimates the bytes of heap memory that a value takes.
 fn footprint(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -173,36 +188,36 @@ mod tests {
     use context_domain::tenant::NewTenant;
     use serde_json::json;
 
-    fn remembered(data: Value) -> Remembered {
+    fn document(data: Value) -> CachedDocument {
         let mut context = NewTenant::new("one".parse().unwrap(), &SystemClock, &RandomIds).global;
         let Value::Object(members) = data else { panic!() };
         context.content.context_data = members;
-        Remembered::new("stamp", Arc::new(context))
+        CachedDocument::new("stamp", Arc::new(context))
     }
 
     #[test]
     fn documents_beyond_the_limit_are_forgotten() {
         let memory = Memory::default();
         for _ in 0..200 {
-            memory.keep(&[remembered(json!({"text": "x".repeat(1_000_000)}))]);
+            memory.keep(&[document(json!({"text": "x".repeat(1_000_000)}))]);
         }
         assert!(memory.documents.weight() <= MAX_DOCUMENTS_BYTES);
         assert!((8..=64).contains(&memory.documents.len()), "{}", memory.documents.len());
     }
 
     #[test]
-    fn small_objects_weigh_what_they_take_and_not_what_they_say() {
+    fn small_objects_weigh_the_memory_that_they_take() {
         let objects: Vec<_> = (0..1_000).map(|n| json!({ "n": n })).collect();
-        let weight = remembered(json!({ "objects": objects })).bytes;
+        let weight = document(json!({ "objects": objects })).bytes;
         // Each is a node of a map with room for eleven members.
         assert!((600_000..900_000).contains(&weight), "{weight}");
-        let text = remembered(json!({"text": "x".repeat(100_000)})).bytes;
+        let text = document(json!({"text": "x".repeat(100_000)})).bytes;
         assert!((100_000..104_000).contains(&text), "{text}");
     }
 
     #[test]
-    fn another_tenants_document_is_not_known() {
-        let (memory, kept) = (Memory::default(), remembered(json!({})));
+    fn another_tenants_document_is_not_returned() {
+        let (memory, kept) = (Memory::default(), document(json!({})));
         memory.keep(std::slice::from_ref(&kept));
         let address = Address::Id(kept.context.id.clone());
         assert_eq!(memory.chain(&"one".parse().unwrap(), &address).len(), 1);
@@ -210,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_forgets_everything_once() {
-        let (memory, kept) = (Memory::default(), remembered(json!({})));
+    fn a_lost_connection_empties_the_memory_once() {
+        let (memory, kept) = (Memory::default(), document(json!({})));
         let (tenant, address) = ("one".parse().unwrap(), Address::Id(kept.context.id.clone()));
         let keep = || memory.keep(std::slice::from_ref(&kept));
         for (losses, known) in [(0, 1), (1, 0), (1, 1), (3, 0)] {

@@ -1,16 +1,15 @@
-//! PostgreSQL: the production store, one schema a tenant; and the connections that the fleet works on.
+//! PostgreSQL: the production store, one schema per tenant; and the connections that the fleet uses.
 //!
-//! The store makes and changes no tables: that is the fleet's, as the owner. A call on a tenant is one statement or one
-//! transaction; every statement names the tenant's schema and carries its id (`statements`). What is missing or
-//! damaged in a schema makes that tenant unhealthy, and leaves the others working.
+//! The store creates and changes no tables: the fleet does, as the owner. A call on a tenant is one statement
+//! or one transaction, and every statement names the tenant's schema and carries the tenant's id
+//! (`statements`). If something in a schema is missing or damaged, that tenant is unhealthy and the others go
+//! on. What happens when a connection is lost is described in `pool`.
 
-mod cancel;
 mod changes;
 mod clock;
 mod commit;
 pub mod completeness;
-mod connect;
-mod connection;
+pub(crate) mod connect;
 mod contexts;
 mod create;
 mod delete;
@@ -19,19 +18,12 @@ mod failure;
 mod keys;
 mod memory;
 mod names;
-mod parameters;
 mod pool;
-mod refusal;
 mod rows;
 mod search;
-mod session;
-mod shares;
 mod statement;
 mod statements;
-mod tls;
-mod transaction;
 mod upkeep;
-mod url;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,45 +34,58 @@ use context_domain::id::TenantId;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+pub use connect::{ConnectionMode, PostgresUrl, Session, SessionMode};
 pub use names::{identifier, literal, schema_of};
-pub use session::{ConnectionMode, Mode, Session};
-pub use url::PostgresUrl;
 
-use crate::StoreOptions;
 use clock::DatabaseClock;
 use completeness::Fault;
 use failure::Failure;
 use memory::Memory;
-use pool::{Access, Pool};
-use statement::Param;
+use pool::Pool;
+use statement::{Param, StatementKind};
 
-/// The revision of the control schema that this version works on.
+/// The revision of the control schema that this version needs.
 pub const CONTROL_REVISION: i32 = 1;
-/// The revision of a tenant's schema that this version works on.
+/// The revision of a tenant's schema that this version needs.
 pub const TENANT_REVISION: i32 = 5;
 
-/// Connections of the owner at the most: tenants are seldom made, and one that is dropped may have to wait for its readers.
+/// The most connections of the owner: tenants are rarely created, and dropping one may have to wait for its
+/// readers.
 const MAX_OWNER_CONNECTIONS: usize = 4;
 
-/// The store in one database.
+/// The store in one PostgreSQL database: it implements the ports of `context-domain`.
+///
+/// **Life cycle.** [`Store::open`] connects, checks that a bootstrap of this version has been run, and
+/// measures the database's clock. The store keeps no state that must survive: the [`Memory`] of documents is
+/// a cache that the database validates at each read, and the suspects are only a hint for the health check.
+///
+/// **Concurrency.** All methods take `&self`. Any number of servers can work on one database; rows are
+/// protected by the database's constraints and transactions alone.
+///
+/// **Failure.** Steps fail with [`Failure`], which [`Store::answered`] turns into the domain's error. If the
+/// reason may be that the tenant does not exist or that its schema is damaged, it looks that up first. Which
+/// failures are retried, and by which layer, is described in [`pool`].
 pub(crate) struct Store {
     pool: Arc<Pool>,
-    /// The same database as its owner sees it.
+    /// Connections of the role that owns the database, if it was given.
     owner: Option<Pool>,
     memory: Memory,
-    /// The tenants whose calls have failed because their area is damaged.
+    /// The tenants of which a call has failed because stored data is damaged. The health check reads all
+    /// their rows.
     suspects: Mutex<BTreeSet<TenantId>>,
 }
 
 impl Store {
-    /// Opens the store that a bootstrap has made, and with it the database's time.
+    /// Opens the store that a bootstrap has created, and returns it with the database's clock. `owner` is the
+    /// URL of the role that creates and drops tenants.
     pub(crate) async fn open(
         url: &PostgresUrl,
-        options: &StoreOptions,
+        owner: Option<&PostgresUrl>,
+        mode: ConnectionMode,
+        max_connections: usize,
     ) -> Result<(Self, Arc<dyn Clock>), Error> {
-        let mode = options.connection_mode;
-        let owner = options.admin.as_ref().map(|admin| Pool::new(admin.clone(), mode, MAX_OWNER_CONNECTIONS));
-        let pool = Arc::new(Pool::new(url.clone(), mode, options.max_connections));
+        let owner = owner.map(|owner| Pool::new(owner.clone(), mode, MAX_OWNER_CONNECTIONS));
+        let pool = Arc::new(Pool::new(url.clone(), mode, max_connections));
         let memory = Memory::default();
         let store = Self { pool: Arc::clone(&pool), owner, memory, suspects: Mutex::default() };
         store.control_schema_is_usable().await?;
@@ -88,24 +93,26 @@ impl Store {
         Ok((store, Arc::new(clock)))
     }
 
-    /// Carries out one statement that reads the tenant's tables.
+    /// Sends one statement that reads the tenant's tables, and returns its rows.
     async fn read(
         &self,
         tenant: &TenantId,
         template: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        self.pool.query(Some(tenant), Access::Read, &statements::of_tenant(template, tenant), params).await
+        let sql = statements::of_tenant(template, tenant);
+        self.pool.query(Some(tenant), StatementKind::Read, &sql, params).await
     }
 
-    /// The answer to a call on a tenant. Why it failed is looked for, if it may be that there is no such tenant.
+    /// Turns the result of a call on a tenant into the port's. A tenant whose stored data is damaged becomes
+    /// a suspect.
     async fn answered<T>(&self, tenant: &TenantId, result: Result<T, Failure>) -> Result<T, Error> {
         let failure = match result {
             Ok(value) => return Ok(value),
             Err(failure) => failure,
         };
         let error = if failure.is_undefined() || failure.is_denied() || failure.is_internal() {
-            self.blamed(tenant, failure).await
+            self.explained(tenant, failure).await
         } else {
             failure.in_tenant(tenant)
         };
@@ -115,8 +122,9 @@ impl Store {
         Err(error)
     }
 
-    /// What a call failed for that met no tables.
-    async fn blamed(&self, tenant: &TenantId, failure: Failure) -> Error {
+    /// Explains the failure of a call that could not use the tenant's tables: the tenant does not exist, or
+    /// objects are missing in its schema.
+    async fn explained(&self, tenant: &TenantId, failure: Failure) -> Error {
         match self.find(tenant).await {
             Ok(None) => Error::TenantNotFound { tenant: tenant.clone() },
             Ok(Some(_)) if failure.is_undefined() => match self.faults(std::slice::from_ref(tenant)).await {
@@ -136,12 +144,12 @@ impl Store {
         let schemas: Vec<_> = tenants.iter().map(schema_of).collect();
         let tables = completeness::table_names();
         let params: [Param<'_>; 2] = [(&schemas, Type::TEXT_ARRAY), (&tables, Type::TEXT_ARRAY)];
-        let rows = self.pool.query(None, Access::Scan, completeness::CATALOG, &params).await?;
+        let rows = self.pool.query(None, StatementKind::Scan, completeness::CATALOG, &params).await?;
         Ok(completeness::read(&rows)?)
     }
 
     fn suspects(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
-        // The set is whole between any two statements that hold the lock.
+        // A panic cannot leave the set half changed.
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,19 +1,20 @@
-//! Names in SQL: each quoted, so that it is what it says and nothing else.
+//! Quoting of names and texts for SQL, so that none of them can end its quotes.
 
 use context_domain::id::TenantId;
 
-/// A name as an identifier: `"tenant_my-tenant"`.
+/// Quotes a name as an identifier: `"tenant_my-tenant"`.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as a literal. Whatever `standard_conforming_strings` says, it is read as it stands.
+/// Quotes a text as a literal that has the same value whatever `standard_conforming_strings` is.
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
-/// The name of a tenant's schema, not quoted. One id has one schema: an id has at most 48 bytes, a name in PostgreSQL 63.
+/// Returns the name of a tenant's schema, not quoted. No two ids share one: an id has at most 48 bytes, and
+/// PostgreSQL cuts names at 63.
 pub fn schema_of(tenant: &TenantId) -> String {
     format!("tenant_{tenant}")
 }

@@ -11,9 +11,8 @@ use tokio_postgres::types::{Json, ToSql, Type};
 
 use super::Store;
 use super::failure::Failure;
-use super::pool::Access;
 use super::rows::{self, Moment};
-use super::statement::Param;
+use super::statement::{Param, StatementKind};
 use super::statements::{self, Condition};
 
 /// How much one statement of a search looks at.
@@ -132,7 +131,7 @@ impl Store {
             (&bounds.walk, Type::INT8),
         ];
         params.extend(conditions.iter().map(|(_, value, ty)| (value.as_ref() as _, ty.clone())));
-        let rows = self.pool.query(Some(tenant), Access::Scan, sql, &params).await?;
+        let rows = self.pool.query(Some(tenant), StatementKind::Scan, sql, &params).await?;
         let first = rows.first().ok_or_else(|| Failure::Misuse("a search gave no row".to_owned()))?;
         let is_all = flag(first, 17)?;
         let contexts = rows.iter().filter_map(|row| found(row, tenant).transpose());

@@ -10,10 +10,10 @@ use context_domain::ports::{ChangeQuery, Check, Fact, Upkeep};
 use context_domain::tenant::Tenant;
 use tokio_postgres::types::Type;
 
+use super::connect::SessionMode;
 use super::failure::Failure;
-use super::pool::{Access, Pool};
-use super::session::Mode;
-use super::statement::Param;
+use super::pool::Pool;
+use super::statement::{Param, StatementKind};
 use super::{CONTROL_REVISION, Store, TENANT_REVISION, missing, rows, schema_of, statements, unhealthy};
 
 /// Tenants that are looked at by one statement. It locks each table and index that it names, for which the server has room
@@ -45,15 +45,18 @@ impl Upkeep for Store {
     }
 
     async fn facts(&self) -> Result<Vec<Fact>, Error> {
-        let found = self.pool.query(None, Access::Read, SERVER, &[]).await.map_err(Failure::in_store)?;
+        let found =
+            self.pool.query(None, StatementKind::Read, SERVER, &[]).await.map_err(Failure::in_store)?;
         let text = |index: usize| -> Result<String, Error> {
             let text =
                 found.first().map(|row| rows::column(row, index, "setting", || "the server".to_owned()));
             text.transpose().map(Option::unwrap_or_default).map_err(Failure::in_store)
         };
         let mode = match self.pool.mode() {
-            Some(Mode::Direct) => "direct: statements are prepared, and share connections",
-            Some(Mode::Pooled) => "through a pooler: statements have no names, and share no connection",
+            Some(SessionMode::Direct) => "direct: statements are prepared, and share connections",
+            Some(SessionMode::Pooled) => {
+                "through a pooler: statements have no names, and share no connection"
+            }
             None => "none is open",
         };
         Ok(vec![
@@ -82,7 +85,7 @@ impl Store {
             detail: format!("{detail}: run `context-service bootstrap` as the owner"),
             source: failure.and_then(Failure::into_source),
         };
-        let rows = match self.pool.query(None, Access::Read, CONTROL, &[]).await {
+        let rows = match self.pool.query(None, StatementKind::Read, CONTROL, &[]).await {
             Ok(rows) => rows,
             Err(failure) if failure.is_undefined() => {
                 return Err(bootstrap("the database holds no installation of this service", Some(failure)));
@@ -111,7 +114,7 @@ impl Store {
         if checks.iter().any(|check| check.problem.is_some()) {
             return checks;
         }
-        let visitor = self.pool.beside(1);
+        let visitor = self.pool.sibling(1);
         let mut after = None;
         loop {
             match self.look_at_batch(&visitor, after.as_ref(), depth).await {
@@ -130,7 +133,8 @@ impl Store {
 
     async fn check_store(&self) -> Result<(), Error> {
         self.control_schema_is_usable().await?;
-        let rows = self.pool.query(None, Access::Read, TAKES_WRITES, &[]).await.map_err(Failure::in_store)?;
+        let rows =
+            self.pool.query(None, StatementKind::Read, TAKES_WRITES, &[]).await.map_err(Failure::in_store)?;
         let writable = rows.first().map(|row| rows::column(row, 0, "setting", || "the server".to_owned()));
         if writable.transpose().map_err(Failure::in_store)? == Some(true) {
             return Ok(());
@@ -242,7 +246,7 @@ impl Store {
             let (behind, limit) = (after.as_ref().map_or("", ContextId::as_str), rows::limit(READ));
             let params: [Param<'_>; 3] =
                 [(&tenant.as_str(), Type::TEXT), (&behind, Type::TEXT), (&limit, Type::INT8)];
-            let page = visitor.query(None, Access::Read, &sql, &params).await?;
+            let page = visitor.query(None, StatementKind::Read, &sql, &params).await?;
             for row in &page {
                 after = Some(rows::context(row, tenant)?.id);
             }
@@ -269,7 +273,7 @@ async fn count_globals(visitor: &Pool, tenants: &[TenantId]) -> Result<Vec<(Stri
     let sql = statements::count_globals(tenants);
     let names: Vec<_> = tenants.iter().map(TenantId::as_str).collect();
     let params: Vec<Param<'_>> = names.iter().map(|name| -> Param<'_> { (name, Type::TEXT) }).collect();
-    let found = visitor.query(None, Access::Read, &sql, &params).await?;
+    let found = visitor.query(None, StatementKind::Read, &sql, &params).await?;
     let count = |row| {
         let name = || "a count of global nodes".to_owned();
         Ok((rows::column(row, 0, "tenant_id", name)?, rows::column(row, 1, "count", name)?))

@@ -1,4 +1,5 @@
-//! A pooler of transactions that is taken for none, in one process: what callers are told, and that no write is told wrongly.
+//! Transaction pooling with the mode `direct`, in one process: which errors callers get, and that none is
+//! wrong about a write.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::installation::{install, open, tenants};
 use crate::writes::{commit, creation};
 
-/// Puts a statement without parameters under each name that the server's connection knows.
+/// Replaces each prepared statement of the server's connection by one without parameters.
 const MIX_UP: &str = "DO $$
     DECLARE known text;
     BEGIN
@@ -26,14 +27,15 @@ const MIX_UP: &str = "DO $$
         END LOOP;
     END $$";
 
-/// Makes each COMMIT of a change to the contexts take longer than the pooler waits; the server then commits all the same.
+/// Makes each COMMIT of a change to the contexts take longer than the pooler waits. The server commits
+/// nevertheless.
 const SLOW_COMMIT: &str = r#"
     CREATE FUNCTION "tenant_tenant-0".slow() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_sleep(5); RETURN NULL; END';
-    CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR DELETE ON "tenant_tenant-0".contexts DEFERRABLE INITIALLY DEFERRED
-        FOR EACH ROW EXECUTE FUNCTION "tenant_tenant-0".slow()"#;
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR DELETE ON "tenant_tenant-0".contexts
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION "tenant_tenant-0".slow()"#;
 
-/// A tenant behind a pooler with one connection, and a store that believes that nothing stands in between.
+/// A tenant behind a pooler with one connection, and a store with the mode `direct`.
 struct World {
     tenant: TenantId,
     database: String,
@@ -55,7 +57,7 @@ impl World {
         Self { tenant, database, pooler, ports }
     }
 
-    /// Another client of the pooler.
+    /// Connects another client to the pooler.
     async fn neighbour(&self) -> Client {
         let url = self.pooler.url_as(SERVER, &self.database);
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
@@ -73,7 +75,7 @@ impl World {
         self.ports.contexts.chain(&self.tenant, &global).await.map(|chain| chain.len())
     }
 
-    /// The keys of the projects, as the server has them.
+    /// Returns the keys of the projects, read past the pooler.
     async fn projects(&self) -> Vec<String> {
         let sql =
             r#"SELECT node_key FROM "tenant_tenant-0".contexts WHERE context_level = 'project' ORDER BY 1"#;
@@ -83,9 +85,9 @@ impl World {
 }
 
 #[tokio::test]
-async fn statements_that_were_mixed_up_are_told_with_the_likely_cause_and_what_to_do() {
+async fn mixed_up_statements_are_reported_with_the_likely_cause_and_what_to_do() {
     let world = World::new("").await;
-    // Each statement has a name from its second time on.
+    // Each statement is prepared when it is sent the second time.
     for key in ["a", "b", "c"] {
         assert!(matches!(world.create(key).await.unwrap(), Outcome::Done(_)));
         assert_eq!(world.chain().await.unwrap(), 1);
@@ -102,9 +104,9 @@ async fn statements_that_were_mixed_up_are_told_with_the_likely_cause_and_what_t
     assert_eq!(world.projects().await, ["a", "b", "c"]);
 }
 
-/// The pooler says with the same code that it has given up on the server.
+/// The pooler reports with the same SQLSTATE that it has waited too long for the server.
 #[tokio::test]
-async fn a_write_whose_answer_the_pooler_has_lost_is_unknown() {
+async fn a_write_whose_response_the_pooler_did_not_wait_for_is_unknown() {
     let world = World::new("query_timeout = 2").await;
     let Outcome::Done(project) = world.create("a").await.unwrap() else { panic!("it was not made") };
     let server = context_testing::postgres().await;
@@ -115,7 +117,7 @@ async fn a_write_whose_answer_the_pooler_has_lost_is_unknown() {
     let deleted = world.ports.contexts.commit(&world.tenant, deletion).await;
     let Err(Error::OutcomeUnknown(source)) = deleted else { panic!("{deleted:?}") };
     assert!(format!("{source:?}").contains("08P01"), "{source:?}");
-    // Both were carried out.
+    // The server has committed both.
     let begun = Instant::now();
     while world.projects().await != ["b"] {
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", world.projects().await);

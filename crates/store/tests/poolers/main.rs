@@ -1,4 +1,5 @@
-//! Stores behind `PgBouncer` 1.18, which does not follow prepared statements: no row is another tenant's, nothing fails.
+//! Stores behind `PgBouncer` 1.18, which does not track prepared statements: no tenant gets another's rows,
+//! and nothing fails.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 #![expect(clippy::disallowed_methods, reason = "the roles and the sizes come from the environment")]
 
@@ -13,51 +14,52 @@ mod writes;
 use std::env;
 use std::path::PathBuf;
 
-use context_store::postgres::{ConnectionMode, Mode, Session};
+use context_store::postgres::{ConnectionMode, Session, SessionMode};
 use context_testing::{OWNER, PoolMode, pgbouncer};
 
 use world::{Crowd, World};
 
-/// Requests of each of the long tests: 2,000, or `POOLER_REQUESTS`.
+/// Returns the number of requests of each long test: 2,000, or `POOLER_REQUESTS`.
 fn requests() -> usize {
     env::var("POOLER_REQUESTS").map_or(2_000, |text| text.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_of_a_pooler_mix_no_rows() {
+async fn transaction_pooling_mixes_up_no_rows() {
     let world = World::new().await;
-    let crowd = Crowd { processes: 3, connections: 8, stores: 1, trust: ConnectionMode::Auto };
-    let tally = world.ask(PoolMode::Transaction, &crowd, requests()).await;
-    println!("behind a pooler of transactions: {tally}");
+    let crowd = Crowd { processes: 3, connections: 8, stores: 1, setting: ConnectionMode::Auto };
+    let tally = world.send_requests(PoolMode::Transaction, &crowd, requests()).await;
+    println!("transaction pooling: {tally}");
     assert!(tally.wrong.is_empty() && tally.failed.is_empty(), "{tally:#?}");
     assert_eq!(tally.right + tally.given_up, requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_of_a_pooler_mix_no_rows() {
+async fn session_pooling_mixes_up_no_rows() {
     let world = World::new().await;
-    // A session keeps its connection: two processes with one each. They open their stores anew all along, so that each
-    // connection to the server serves many sessions.
-    let crowd = Crowd { processes: 2, connections: 1, stores: 10, trust: ConnectionMode::Auto };
-    let tally = world.ask(PoolMode::Session, &crowd, requests()).await;
-    println!("behind a pooler of sessions: {tally}");
+    // Each session occupies a connection to the server: two processes with one each. They reopen their stores
+    // again and again, so that each connection to the server serves many sessions.
+    let crowd = Crowd { processes: 2, connections: 1, stores: 10, setting: ConnectionMode::Auto };
+    let tally = world.send_requests(PoolMode::Session, &crowd, requests()).await;
+    println!("session pooling: {tally}");
     assert!(tally.wrong.is_empty() && tally.failed.is_empty(), "{tally:#?}");
     assert_eq!(tally.right + tally.given_up, requests());
 }
 
-/// The danger is real: where the way is taken for direct and is not, rows are another tenant's, or requests fail.
+/// The danger is real: if a pooler is used with the mode `direct`, requests fail or return another tenant's
+/// rows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_a_pooler_is_not_seen_rows_go_astray() {
+async fn the_mode_direct_behind_a_pooler_mixes_up_rows() {
     let world = World::new().await;
-    let crowd = Crowd { processes: 3, connections: 8, stores: 1, trust: ConnectionMode::Direct };
-    let tally = world.ask(PoolMode::Transaction, &crowd, 2_000).await;
-    println!("behind a pooler that is taken for none: {tally}");
+    let crowd = Crowd { processes: 3, connections: 8, stores: 1, setting: ConnectionMode::Direct };
+    let tally = world.send_requests(PoolMode::Transaction, &crowd, 2_000).await;
+    println!("transaction pooling with the mode direct: {tally}");
     assert!(!tally.wrong.is_empty() || !tally.failed.is_empty(), "{tally:#?}");
 }
 
-/// Statements get names only where nothing stands in between for certain.
+/// Statements get names only on a connection that certainly has no pooler in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_connection_shows_what_stands_in_between() {
+async fn each_connection_finds_out_whether_a_pooler_is_in_between() {
     let server = context_testing::postgres().await;
     let database = server.create_database("seen").await;
     let (sessions, transactions) =
@@ -65,21 +67,23 @@ async fn each_connection_shows_what_stands_in_between() {
     let over_socket = |folder: PathBuf, port| {
         format!("postgres://{OWNER}@/{database}?host={}&port={port}", folder.display())
     };
-    let ways = [
-        (server.url(&database), Mode::Direct),
-        (sessions.url(&database), Mode::Pooled),
-        (transactions.url(&database), Mode::Pooled),
-        // A Unix socket shows nothing.
-        (over_socket(server.socket_folder(), server.port()), Mode::Pooled),
-        (over_socket(transactions.socket_folder(), transactions.port()), Mode::Pooled),
+    let cases = [
+        (server.url(&database), SessionMode::Direct),
+        (sessions.url(&database), SessionMode::Pooled),
+        (transactions.url(&database), SessionMode::Pooled),
+        // Over a Unix socket it cannot be found out.
+        (over_socket(server.socket_folder(), server.port()), SessionMode::Pooled),
+        (over_socket(transactions.socket_folder(), transactions.port()), SessionMode::Pooled),
     ];
-    for (url, seen) in &ways {
+    for (url, found) in &cases {
         let session = Session::open(&url.parse().unwrap(), ConnectionMode::Auto).await.unwrap();
-        assert_eq!(session.mode(), *seen, "{url}");
+        assert_eq!(session.mode(), *found, "{url}");
     }
-    for (trust, mode) in [(ConnectionMode::Direct, Mode::Direct), (ConnectionMode::Pooled, Mode::Pooled)] {
-        for (url, _) in &ways {
-            let session = Session::open(&url.parse().unwrap(), trust).await.unwrap();
+    for (setting, mode) in
+        [(ConnectionMode::Direct, SessionMode::Direct), (ConnectionMode::Pooled, SessionMode::Pooled)]
+    {
+        for (url, _) in &cases {
+            let session = Session::open(&url.parse().unwrap(), setting).await.unwrap();
             assert_eq!(session.mode(), mode, "{url}");
         }
     }

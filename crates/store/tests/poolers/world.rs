@@ -1,4 +1,5 @@
-//! Two servers with the same tenants behind one `PgBouncer`, and processes that ask for their contexts.
+//! Two servers with the same tenants behind one `PgBouncer`, and processes that read and write their
+//! contexts.
 
 use std::sync::Arc;
 
@@ -20,44 +21,44 @@ use tokio::sync::OnceCell;
 use crate::installation::{install, open, tenants};
 use crate::writes::{commit, creation};
 
-/// The databases as `PgBouncer` shows them, each on a server of its own.
-pub(crate) const PLACES: [&str; 2] = ["here", "there"];
+/// The names of the databases in `PgBouncer`, each on a server of its own.
+pub(crate) const SITES: [&str; 2] = ["here", "there"];
 
-/// Tenants in each place.
+/// Tenants at each site.
 pub(crate) const TENANTS: usize = 12;
 
-/// Connections that `PgBouncer` has to each place.
+/// Connections that `PgBouncer` has to each server.
 const POOL_SIZE: u32 = 2;
 
-/// The documents of each tenant below the global node, the upper one first.
+/// Returns the scopes of each tenant's documents below the global node, the upper one first.
 pub(crate) fn documents() -> [Scope; 2] {
     [[Some("web"), None, None], [Some("web"), Some("main"), None]].map(|keys| Scope::from_keys(keys).unwrap())
 }
 
-/// What every document of a tenant says.
-pub(crate) fn data_of(place: &str, tenant: &TenantId) -> Map<String, Value> {
+/// Returns the data of every document of a tenant.
+pub(crate) fn data_of(site: &str, tenant: &TenantId) -> Map<String, Value> {
     let mut data = Map::new();
-    data.insert("place".to_owned(), place.into());
+    data.insert("site".to_owned(), site.into());
     data.insert("tenant".to_owned(), tenant.as_str().into());
     data
 }
 
-/// Who asks.
+/// The processes that send requests.
 pub(crate) struct Crowd {
     pub(crate) processes: usize,
-    /// Connections of each of a process's stores.
+    /// Connections of each store of a process.
     pub(crate) connections: usize,
-    /// How often each process opens its stores.
+    /// How many times each process opens its stores.
     pub(crate) stores: usize,
-    /// What it is told of the way.
-    pub(crate) trust: ConnectionMode,
+    /// The connection mode that is set.
+    pub(crate) setting: ConnectionMode,
 }
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) right: usize,
-    /// Whose caller went away.
+    /// Requests whose caller was dropped.
     pub(crate) given_up: usize,
     pub(crate) wrong: Vec<String>,
     pub(crate) failed: Vec<String>,
@@ -77,7 +78,7 @@ impl fmt::Display for Tally {
 }
 
 impl Tally {
-    /// One line for each request that was not right, and the numbers of the others.
+    /// Formats one line for each request that was not right, and the numbers of the others.
     pub(crate) fn lines(&self) -> String {
         let mut lines = format!("\nright {}\ngiven-up {}\n", self.right, self.given_up);
         for (word, requests) in [("wrong", &self.wrong), ("failed", &self.failed)] {
@@ -88,7 +89,7 @@ impl Tally {
         lines
     }
 
-    fn read(&mut self, printed: &str) {
+    fn add_lines(&mut self, printed: &str) {
         for line in printed.lines() {
             match line.split_once(' ') {
                 Some(("right", number)) => self.right += number.parse::<usize>().unwrap(),
@@ -113,31 +114,31 @@ impl World {
         let servers =
             [context_testing::postgres().await, THERE.get_or_init(|| Server::builder().start()).await];
         let mut databases = [String::new(), String::new()];
-        for ((server, database), place) in servers.into_iter().zip(&mut databases).zip(PLACES) {
+        for ((server, database), site) in servers.into_iter().zip(&mut databases).zip(SITES) {
             *database = install(server, &tenants(TENANTS)).await;
             let ports = open(&server.url_as(SERVER, database), |_| {}).await;
             for tenant in tenants(TENANTS) {
-                write_documents(&ports, place, &tenant).await;
+                write_documents(&ports, site, &tenant).await;
             }
         }
         Self { servers, databases }
     }
 
-    /// Lets the crowd ask through a pooler.
-    pub(crate) async fn ask(&self, mode: PoolMode, crowd: &Crowd, requests: usize) -> Tally {
+    /// Lets the crowd send requests through a pooler.
+    pub(crate) async fn send_requests(&self, mode: PoolMode, crowd: &Crowd, requests: usize) -> Tally {
         let mut builder = PgBouncer::builder(mode, POOL_SIZE);
-        for ((server, database), place) in self.servers.iter().zip(&self.databases).zip(PLACES) {
-            builder = builder.database(place, server, Some(database));
+        for ((server, database), site) in self.servers.iter().zip(&self.databases).zip(SITES) {
+            builder = builder.database(site, server, Some(database));
         }
         let pooler = builder.start().await;
-        let trust = if crowd.trust == ConnectionMode::Direct { "direct" } else { "auto" };
+        let setting = if crowd.setting == ConnectionMode::Direct { "direct" } else { "auto" };
         let children: Vec<_> = (0..crowd.processes)
             .map(|number| {
                 let share = requests / crowd.processes + usize::from(number < requests % crowd.processes);
                 Command::new(env::current_exe().unwrap())
                     .args(["--exact", "client::at_work", "--nocapture", "--quiet"])
-                    .env("POOLER_URLS", PLACES.map(|place| pooler.url_as(SERVER, place)).join(" "))
-                    .env("POOLER_TRUST", trust)
+                    .env("POOLER_URLS", SITES.map(|site| pooler.url_as(SERVER, site)).join(" "))
+                    .env("POOLER_SETTING", setting)
                     .env("POOLER_SHARE", share.to_string())
                     .env("POOLER_CONNECTIONS", crowd.connections.to_string())
                     .env("POOLER_STORES", crowd.stores.to_string())
@@ -150,15 +151,15 @@ impl World {
         let mut tally = Tally::default();
         for child in children {
             let output = child.wait_with_output().unwrap();
-            assert!(output.status.success(), "a process failed; what it printed stands above");
-            tally.read(&String::from_utf8_lossy(&output.stdout));
+            assert!(output.status.success(), "a process failed; its output is above");
+            tally.add_lines(&String::from_utf8_lossy(&output.stdout));
         }
         tally
     }
 }
 
-async fn write_documents(ports: &Ports, place: &str, tenant: &TenantId) {
-    let data = data_of(place, tenant);
+async fn write_documents(ports: &Ports, site: &str, tenant: &TenantId) {
+    let data = data_of(site, tenant);
     let global = ports.contexts.chain(tenant, &Address::Scope(Scope::global())).await.unwrap().remove(0);
     let mut written = Context { version: global.version + 1, ..Arc::unwrap_or_clone(Arc::clone(&global)) };
     written.content.context_data = data.clone();

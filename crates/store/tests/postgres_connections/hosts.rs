@@ -1,14 +1,14 @@
-//! Several hosts: the first that will do is taken, and what it must be is said in the URL.
+//! Several hosts: the first acceptable one is used, and the URL says what is acceptable.
 
 use context_testing::{OWNER, Server, postgres};
 use tokio::net::TcpListener;
 
-use super::{answer, open, refusal};
+use super::{open, refusal, select_text};
 
 const PORT: &str = "SELECT inet_server_port()::text";
 
-/// A port that takes connections and never says a word.
-async fn black_hole() -> (TcpListener, u16) {
+/// Opens a port that accepts connections and never sends anything.
+async fn silent_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
@@ -21,22 +21,23 @@ fn url(ports: &[u16], parameters: &str) -> String {
 
 async fn port_of(ports: &[u16], parameters: &str) -> u16 {
     let session = open(&url(ports, parameters)).await.unwrap();
-    answer(&session, PORT).await.parse().unwrap()
+    select_text(&session, PORT).await.parse().unwrap()
 }
 
 #[tokio::test]
-async fn hosts_that_are_dead_or_dumb_are_passed_by() {
+async fn hosts_that_are_closed_or_silent_are_skipped() {
     let server = postgres().await;
-    let (hole, dumb) = black_hole().await;
-    let (dead, port) = black_hole().await;
+    let (listener, silent) = silent_port().await;
+    let (dead, port) = silent_port().await;
     drop(dead);
-    assert_eq!(port_of(&[port, dumb, server.port()], "").await, server.port());
-    let said = refusal(&url(&[port, dumb], "")).await;
-    for part in [format!("127.0.0.1:{port}: nothing listens"), format!("127.0.0.1:{dumb}: it did not answer")]
+    assert_eq!(port_of(&[port, silent, server.port()], "").await, server.port());
+    let said = refusal(&url(&[port, silent], "")).await;
+    for part in
+        [format!("127.0.0.1:{port}: nothing listens"), format!("127.0.0.1:{silent}: it did not answer")]
     {
         assert!(said.contains(&part), "{said}");
     }
-    drop(hole);
+    drop(listener);
 }
 
 #[tokio::test]
@@ -44,11 +45,11 @@ async fn each_address_of_a_name_is_tried() {
     // Most systems give localhost ::1 as well, where the tests' servers do not listen.
     let server = postgres().await;
     let url = format!("postgres://{OWNER}@localhost:{}/postgres", server.port());
-    assert_eq!(answer(&open(&url).await.unwrap(), PORT).await, server.port().to_string());
+    assert_eq!(select_text(&open(&url).await.unwrap(), PORT).await, server.port().to_string());
 }
 
 #[tokio::test]
-async fn a_session_is_what_the_url_asks_for() {
+async fn target_session_attrs_is_respected() {
     let writes = postgres().await;
     let reads = Server::builder().start().await;
     reads.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await;
@@ -60,7 +61,7 @@ async fn a_session_is_what_the_url_asks_for() {
         ("read-write", w),
         ("read-only", r),
         ("primary", r),
-        // Both are primaries: the first that was met will do where there is no standby.
+        // Both are primaries: without a standby, the first one is used.
         ("prefer-standby", r),
     ] {
         let found = port_of(&[r, w], &format!("target_session_attrs={target}")).await;
@@ -68,7 +69,7 @@ async fn a_session_is_what_the_url_asks_for() {
     }
     assert_eq!(port_of(&[w, r], "target_session_attrs=read-only").await, r);
     let said = refusal(&url(&[r, w], "target_session_attrs=standby")).await;
-    assert_eq!(said.matches("it is no standby, and target_session_attrs=standby").count(), 2, "{said}");
+    assert_eq!(said.matches("it is not a standby, and target_session_attrs=standby").count(), 2, "{said}");
     let said = refusal(&url(&[r], "target_session_attrs=read-write")).await;
     assert!(said.contains("it takes no writes, and target_session_attrs=read-write"), "{said}");
     let said = refusal(&url(&[w], "target_session_attrs=read-only")).await;
@@ -76,10 +77,10 @@ async fn a_session_is_what_the_url_asks_for() {
 }
 
 #[tokio::test]
-async fn a_standby_is_known_from_its_primary() {
+async fn a_standby_and_its_primary_are_distinguished() {
     let primary = postgres().await;
     let standby = Server::builder().start().await;
-    // A server that finds this file in its folder replays what it is sent, and nobody sends it anything.
+    // With this file in its data directory, a server starts as a standby; this one has no primary.
     let signal = standby.socket_folder().join("data/standby.signal");
     standby.execute("postgres", &format!("COPY (SELECT 1) TO '{}'", signal.display())).await;
     standby.stop();
@@ -101,7 +102,7 @@ async fn a_standby_is_known_from_its_primary() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_tried_once() {
+async fn a_wrong_password_is_sent_to_one_host_only() {
     let first = Server::builder().start().await;
     let second = postgres().await;
     let said = refusal(&format!(
@@ -115,7 +116,7 @@ async fn a_wrong_password_is_tried_once() {
 }
 
 #[tokio::test]
-async fn hosts_in_any_order_are_all_found() {
+async fn load_balance_hosts_random_uses_every_host() {
     let (one, other) = (postgres().await, Server::builder().start().await);
     let ports = [one.port(), other.port()];
     let mut met = Vec::new();

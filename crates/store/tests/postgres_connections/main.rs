@@ -1,4 +1,5 @@
-//! Connections to PostgreSQL, on real servers: to which host, how encrypted, how refused, and what stands in between.
+//! Connections to PostgreSQL, on real servers: choice of the host, encryption, refusals, and poolers in
+//! between.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -21,18 +22,18 @@ use std::time::{Duration, Instant};
 use context_domain::error::Error;
 use context_store::postgres::{ConnectionMode, PostgresUrl, Session};
 
-/// How soon a refusal must be told.
-const SOON: Duration = Duration::from_secs(5);
+/// How long connecting may take, also if it fails.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 async fn open(url: &str) -> Result<Session, Error> {
     let url: PostgresUrl = url.parse().unwrap();
     let begun = Instant::now();
     let opened = Session::open(&url, ConnectionMode::Auto).await;
-    assert!(begun.elapsed() < SOON, "{url}: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < CONNECT_LIMIT, "{url}: {:?}", begun.elapsed());
     opened
 }
 
-/// What is said where no connection comes of a URL.
+/// Fails to connect, and returns the message.
 async fn refusal(url: &str) -> String {
     let Err(error) = open(url).await else { panic!("{url} was connected to") };
     assert_eq!(error.code(), "store_unavailable");
@@ -43,7 +44,7 @@ async fn refusal(url: &str) -> String {
     said
 }
 
-/// A text that a session answers.
-async fn answer(session: &Session, sql: &str) -> String {
+/// Returns the text that a statement selects.
+async fn select_text(session: &Session, sql: &str) -> String {
     session.client().query_one(sql, &[]).await.unwrap().get(0)
 }

@@ -1,13 +1,13 @@
-//! What stands between this program and the server is seen by each connection.
+//! Each connection finds out whether something is between this program and the server.
 
-use context_store::postgres::{ConnectionMode, Mode, PostgresUrl, Session};
+use context_store::postgres::{ConnectionMode, PostgresUrl, Session, SessionMode};
 use context_testing::{OWNER, PoolMode, pgbouncer, postgres};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::answer;
+use super::select_text;
 
-/// A port that passes on what it is sent to another, as a load balancer does.
+/// Opens a port that forwards to another one, as a load balancer does.
 async fn proxy(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -22,15 +22,15 @@ async fn proxy(to: u16) -> u16 {
     port
 }
 
-async fn mode(url: &str, mode: ConnectionMode) -> Mode {
+async fn session_mode(url: &str, mode: ConnectionMode) -> SessionMode {
     let url: PostgresUrl = url.parse().unwrap();
     let session = Session::open(&url, mode).await.unwrap();
-    assert_eq!(answer(&session, "SELECT 'here'").await, "here");
+    assert_eq!(select_text(&session, "SELECT 'here'").await, "here");
     session.mode()
 }
 
 #[tokio::test]
-async fn only_the_servers_own_connection_is_direct() {
+async fn only_a_connection_to_the_server_itself_is_direct() {
     let server = postgres().await;
     let database = server.create_database("modes").await;
     let direct = server.url(&database);
@@ -39,19 +39,19 @@ async fn only_the_servers_own_connection_is_direct() {
     let socket = format!("postgres://{OWNER}@/{database}?host={folder}&port={}", server.port());
     let bouncer = pgbouncer(server, PoolMode::Transaction, 4).await;
     let pooled = bouncer.url(&database);
-    assert_eq!(mode(&direct, ConnectionMode::Auto).await, Mode::Direct);
+    assert_eq!(session_mode(&direct, ConnectionMode::Auto).await, SessionMode::Direct);
     for url in [&proxied, &socket, &pooled] {
-        assert_eq!(mode(url, ConnectionMode::Auto).await, Mode::Pooled, "{url}");
+        assert_eq!(session_mode(url, ConnectionMode::Auto).await, SessionMode::Pooled, "{url}");
     }
-    // What is known of the way is believed, whatever the connection shows.
-    assert_eq!(mode(&direct, ConnectionMode::Pooled).await, Mode::Pooled);
+    // A mode that is set is used, whatever the connection shows.
+    assert_eq!(session_mode(&direct, ConnectionMode::Pooled).await, SessionMode::Pooled);
     for url in [&proxied, &socket] {
-        assert_eq!(mode(url, ConnectionMode::Direct).await, Mode::Direct, "{url}");
+        assert_eq!(session_mode(url, ConnectionMode::Direct).await, SessionMode::Direct, "{url}");
     }
 }
 
 #[tokio::test]
-async fn a_session_has_the_name_of_the_program() {
+async fn a_session_has_the_name_and_the_options_of_the_url() {
     let server = postgres().await;
     for (parameters, expected) in [
         ("", "context-service"),
@@ -60,9 +60,9 @@ async fn a_session_has_the_name_of_the_program() {
     ] {
         let url = format!("{}{parameters}", server.url("postgres"));
         let session = Session::open(&url.parse().unwrap(), ConnectionMode::Auto).await.unwrap();
-        assert_eq!(answer(&session, "SELECT current_setting('application_name')").await, expected);
+        assert_eq!(select_text(&session, "SELECT current_setting('application_name')").await, expected);
     }
     let url = format!("{}?options=-c%20work_mem%3D7MB", server.url("postgres"));
     let session = Session::open(&url.parse().unwrap(), ConnectionMode::Auto).await.unwrap();
-    assert_eq!(answer(&session, "SELECT current_setting('work_mem')").await, "7MB");
+    assert_eq!(select_text(&session, "SELECT current_setting('work_mem')").await, "7MB");
 }

@@ -1,4 +1,5 @@
-//! A primary and a standby that follows it: who takes writes, and what becomes of the store when the primary dies.
+//! A primary and its standby: which of them accepts writes, and what the store does when the primary is
+//! killed.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,12 @@ use tokio::time::sleep;
 
 use super::{installation, writes};
 
-/// How soon the store must go on, once there is a primary again.
+/// How soon the store must work after the standby was promoted.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// Between two tries while nothing works.
+/// Pause between two attempts while nothing works.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A primary whose commits wait for its standby, with a tenant.
+/// A primary whose commits wait for its standby, with one tenant.
 struct Pair {
     primary: Server,
     standby: Server,
@@ -37,11 +38,11 @@ impl Pair {
         {
             primary.execute("postgres", statement).await;
         }
-        until_waited_for(&primary).await;
+        until_synchronous(&primary).await;
         Self { primary, standby, database, tenant: tenants[0].clone() }
     }
 
-    /// The store at the standby and the primary, tried in this order.
+    /// Opens the store with the standby as the first host and the primary as the second.
     async fn store(&self, parameters: &str) -> Ports {
         let (standby, primary) = (self.standby.port(), self.primary.port());
         let hosts = format!("127.0.0.1:{standby},127.0.0.1:{primary}");
@@ -65,8 +66,8 @@ impl Pair {
     }
 }
 
-/// Waits until commits wait for the standby.
-async fn until_waited_for(primary: &Server) {
+/// Waits until the standby is synchronous: commits wait for it.
+async fn until_synchronous(primary: &Server) {
     let client = primary.connect("postgres", "postgres").await;
     let begun = Instant::now();
     let sql = "SELECT FROM pg_stat_replication WHERE application_name = 'follower' AND sync_state = 'sync'";
@@ -77,7 +78,7 @@ async fn until_waited_for(primary: &Server) {
 }
 
 #[tokio::test]
-async fn a_standby_answers_reads_and_never_takes_a_write() {
+async fn a_standby_answers_reads_and_refuses_writes() {
     let pair = Pair::new().await;
     for parameters in ["", "?target_session_attrs=any", "?target_session_attrs=prefer-standby"] {
         let store = pair.store(parameters).await;
@@ -101,7 +102,7 @@ async fn a_standby_answers_reads_and_never_takes_a_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promoted_standby_is_found_and_lacks_nothing_that_was_acknowledged() {
+async fn a_promoted_standby_is_found_and_has_all_acknowledged_writes() {
     let pair = Pair::new().await;
     let store = pair.store("?target_session_attrs=read-write").await;
     let mut acknowledged = Vec::new();
@@ -127,7 +128,7 @@ async fn a_promoted_standby_is_found_and_lacks_nothing_that_was_acknowledged() {
     let after = loop {
         match pair.write(&store).await {
             Ok(id) => break id,
-            Err(error) => assert!(promoted.elapsed() < RECOVERY, "it does not go on: {error}"),
+            Err(error) => assert!(promoted.elapsed() < RECOVERY, "the store does not recover: {error}"),
         }
         sleep(PAUSE).await;
     };

@@ -9,12 +9,12 @@ use context_domain::service::Ports;
 use context_domain::tenant::NewTenant;
 use context_fleet::{Fleet, Plan};
 use context_store::postgres::ConnectionMode;
-use context_store::{Opened, StoreOptions};
+use context_store::{OpenedStore, StoreOptions};
 use context_testing::SERVER;
 use tokio::sync::{Mutex, OnceCell};
 
-/// The database with an installation and no tenant, of which each test gets a copy. Runtimes come and go with tests:
-/// nothing is kept of a connection.
+/// The database with an installation and no tenant, of which each test gets a copy. Runtimes come and go with
+/// tests: nothing is kept of a connection.
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 /// No two copies are made at the same time: the server would let one wait for the other anyway.
 static COPYING: Mutex<()> = Mutex::const_new(());
@@ -40,7 +40,7 @@ impl Database {
         &self,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
-    ) -> Result<Opened, Error> {
+    ) -> Result<OpenedStore, Error> {
         self.name.get_or_init(|| make(clock.clone(), ids.clone())).await;
         context_store::open(&options(self.name()).await, clock, ids).await
     }

@@ -1,4 +1,4 @@
-//! What the reading of a chain reads, of rows that are known and of rows that are not.
+//! Which columns and blocks the statement that reads a chain reads: with and without known stamps.
 
 use context_domain::id::TenantId;
 use context_testing::{OWNER, postgres};
@@ -7,17 +7,19 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::search_buffers::make_empty;
-use crate::postgres::connection::SETTINGS;
+use crate::postgres::pool::SETTINGS;
 use crate::postgres::rows::CONTEXT_COLUMNS;
 use crate::postgres::statements;
 
 const PROJECT: &str = "ctx_01970000-0000-7000-8000-000000000002";
 
-/// A global node and a project `p`, of which a document takes ten blocks.
+/// A global node and a project `p`, each with a document of ten blocks.
 const ROWS: &str = "
-    INSERT INTO {schema}.contexts (id, context_data, context_type, tenant_id, context_level, parent_id, node_key)
+    INSERT INTO {schema}.contexts
+        (id, context_data, context_type, tenant_id, context_level, parent_id, node_key)
     SELECT 'ctx_01970000-0000-7000-8000-00000000000' || n,
-        jsonb_build_object('text', (SELECT string_agg(md5((n * 10000 + k)::text), '') FROM generate_series(1, 2500) AS k)),
+        jsonb_build_object(
+            'text', (SELECT string_agg(md5((n * 10000 + k)::text), '') FROM generate_series(1, 2500) AS k)),
         'note', 'known', level, parent, key
     FROM (VALUES (1, 'global', NULL, NULL), (2, 'project', 'ctx_01970000-0000-7000-8000-000000000001', 'p'))
         AS nodes (n, level, parent, key)";
@@ -54,12 +56,12 @@ async fn a_row_whose_stamp_is_known_is_not_read() {
     }
 }
 
-/// Which rows come with their columns.
+/// Whether each row has its columns.
 fn ids(rows: &[Row]) -> Vec<bool> {
     rows.iter().map(|row| row.get::<_, Option<&str>>(0).is_some()).collect()
 }
 
-/// The blocks that the statement reads. The documents are read only where they are looked into.
+/// Returns how many blocks the statement reads. `length` makes it read the documents.
 async fn blocks(client: &Client, sql: &str, known: &[String]) -> i64 {
     let key = if sql.contains("$2::text[]") { "'{p}'".to_owned() } else { format!("'{PROJECT}'") };
     let known: Vec<_> = known.iter().map(|stamp| format!("'{stamp}'")).collect();

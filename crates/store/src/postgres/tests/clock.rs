@@ -1,4 +1,4 @@
-//! The clock shows the database's time.
+//! The clock that shows the database's time.
 
 use context_domain::clock::Clock;
 
@@ -12,16 +12,16 @@ async fn the_clock_shows_the_databases_time() {
     let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
     for _ in 0..20 {
         let before = clock.now().as_micros();
-        let rows = pool.query(None, Access::Read, sql, &[]).await.unwrap();
-        let there: i64 = rows[0].get(0);
+        let rows = pool.query(None, StatementKind::Read, sql, &[]).await.unwrap();
+        let database: i64 = rows[0].get(0);
         let after = clock.now().as_micros();
         let slack = 50_000;
-        assert!(before - slack <= there && there <= after + slack, "{before} {there} {after}");
+        assert!(before - slack <= database && database <= after + slack, "{before} {database} {after}");
     }
 }
 
 #[tokio::test]
-async fn its_task_ends_with_it() {
+async fn the_measuring_task_ends_with_the_clock() {
     let pool = pool(ConnectionMode::Auto, 1).await;
     let clock = DatabaseClock::open(Arc::clone(&pool)).await.unwrap();
     assert_eq!(Arc::strong_count(&pool), 2);

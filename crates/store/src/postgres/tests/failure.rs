@@ -1,12 +1,12 @@
-//! What callers and the log are told of what PostgreSQL refuses.
+//! What callers and the log learn about statements that PostgreSQL refused.
 
 use context_domain::id::TenantId;
 use tokio_postgres::types::ToSql;
 
-use super::super::statement::Unseen;
+use super::super::pool::RedactedParam;
 use super::*;
 
-/// A refusal as the server would word it, which quotes what was to be stored.
+/// Raises an error whose message quotes a value that was to be stored.
 async fn refused(pool: &Pool, code: &str) -> Failure {
     let raise = format!(
         "DO $$ BEGIN RAISE EXCEPTION 'driver hush' USING ERRCODE = '{code}', DETAIL = 'hush', \
@@ -16,7 +16,7 @@ async fn refused(pool: &Pool, code: &str) -> Failure {
 }
 
 #[tokio::test]
-async fn callers_read_what_happened_and_no_text_of_the_server() {
+async fn messages_say_what_happened_and_quote_nothing_of_the_server() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let tenant: TenantId = "t".parse().unwrap();
     for (code, in_tenant, in_store) in [
@@ -45,7 +45,7 @@ async fn callers_read_what_happened_and_no_text_of_the_server() {
         assert!(!error.to_string().contains("driver") && !error.to_string().contains("hush"), "{error}");
         let error = refused(&pool, code).await.in_store();
         assert_eq!(error.code(), in_store, "{code}");
-        // Where the server may quote what was to be stored, the log is told no word of it.
+        // The server may quote values in these messages, so nothing of them is logged.
         if in_store == "internal" {
             assert!(!format!("{error:?}").contains("hush"), "{error:?}");
         }
@@ -55,7 +55,7 @@ async fn callers_read_what_happened_and_no_text_of_the_server() {
 }
 
 #[tokio::test]
-async fn what_the_server_lacks_is_named() {
+async fn messages_say_what_the_server_lacks() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let tenant: TenantId = "t".parse().unwrap();
     let (disk, room) = ("disk is full; nothing was written", "no room left; nothing was written");
@@ -68,14 +68,14 @@ async fn what_the_server_lacks_is_named() {
         ("58000", "disk reports an error; nothing was written"),
         ("58030", "disk reports an error; nothing was written"),
         ("58P01", "disk reports an error; nothing was written"),
-        ("57P01", "is ending or starting; try again"),
-        ("57P02", "is ending or starting; try again"),
-        ("57P03", "is ending or starting; try again"),
+        ("57P01", "is shutting down or starting; try again"),
+        ("57P02", "is shutting down or starting; try again"),
+        ("57P03", "is shutting down or starting; try again"),
         ("25006", "takes no writes: it is a standby"),
     ] {
-        let here = refused(&pool, code).await.in_tenant(&tenant);
-        let everywhere = refused(&pool, code).await.in_store();
-        for error in [here, everywhere] {
+        let in_tenant = refused(&pool, code).await.in_tenant(&tenant);
+        let in_store = refused(&pool, code).await.in_store();
+        for error in [in_tenant, in_store] {
             assert_eq!(error.code(), "store_unavailable", "{code}");
             assert!(error.to_string().contains(says), "{code}: {error}");
         }
@@ -83,15 +83,15 @@ async fn what_the_server_lacks_is_named() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_damage() {
+async fn a_row_that_cannot_be_read_makes_the_tenant_unhealthy() {
     let pool = pool(ConnectionMode::Direct, 1).await;
-    let rows = pool.query(None, Access::Read, "SELECT 'text'", &[]).await.unwrap();
+    let rows = pool.query(None, StatementKind::Read, "SELECT 'text'", &[]).await.unwrap();
     let unreadable = Failure::from(rows[0].try_get::<_, i32>(0).unwrap_err());
     assert_eq!(unreadable.in_tenant(&"t".parse().unwrap()).code(), "tenant_unhealthy");
 }
 
 #[tokio::test]
-async fn refusals_are_told_apart() {
+async fn refusals_are_distinguished() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     assert!(refused(&pool, "23505").await.is_unique_violation());
     assert!(refused(&pool, "23503").await.is_foreign_key_violation());
@@ -107,8 +107,9 @@ async fn refusals_are_told_apart() {
 }
 
 #[test]
-fn the_drivers_log_cannot_print_a_parameter() {
+fn a_parameter_cannot_be_printed() {
     let (secret, empty) = ("hush", None::<&str>);
-    let (shown, none): (&(dyn ToSql + Sync), &(dyn ToSql + Sync)) = (&Unseen(&secret), &Unseen(&empty));
+    let (shown, none): (&(dyn ToSql + Sync), &(dyn ToSql + Sync)) =
+        (&RedactedParam(&secret), &RedactedParam(&empty));
     assert_eq!(format!("{shown:?}{none:?}"), "__");
 }

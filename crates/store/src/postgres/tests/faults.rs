@@ -1,4 +1,5 @@
-//! Connections that break, servers that stop, answers that are lost: what is told, and that nothing is done twice.
+//! Lost connections, stopped servers, lost responses: which error a call returns, and that nothing is written
+//! twice.
 
 use std::time::{Duration, Instant};
 
@@ -7,20 +8,19 @@ use context_testing::{OWNER, SUPERUSER, Server};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
-use super::super::connection::Connection;
-use super::super::pool::Who;
-use super::super::session::Session;
-use super::super::transaction::COMMIT;
+use super::super::connect::Session;
+use super::super::pool::{Borrower, COMMIT, Connection};
 use super::proxy::Proxy;
 use super::*;
 
 const BOTH: [ConnectionMode; 2] = [ConnectionMode::Direct, ConnectionMode::Pooled];
 
-/// The shared server's database with the table of things, a way to it that can break, and one around that.
+/// A database with the table of things: a proxy to it that can fail, a pool through the proxy, and a client
+/// past it.
 struct World {
     proxy: Proxy,
     pool: Arc<Pool>,
-    around: Client,
+    outside: Client,
 }
 
 async fn world(mode: ConnectionMode, max_connections: usize) -> World {
@@ -30,27 +30,27 @@ async fn world(mode: ConnectionMode, max_connections: usize) -> World {
     let url = format!("postgres://{OWNER}@127.0.0.1:{}/{database}", proxy.port);
     let pool = Arc::new(Pool::new(url.parse().unwrap(), mode, max_connections));
     write(&pool, "CREATE TABLE things (id int PRIMARY KEY, word text)").await.unwrap();
-    let around = server.connect(SUPERUSER, &database).await;
-    World { proxy, pool, around }
+    let outside = server.connect(SUPERUSER, &database).await;
+    World { proxy, pool, outside }
 }
 
 impl World {
     async fn count(&self) -> i64 {
-        self.around.query_one("SELECT count(*) FROM things", &[]).await.unwrap().get(0)
+        self.outside.query_one("SELECT count(*) FROM things", &[]).await.unwrap().get(0)
     }
 
-    /// Ends the server's side of every connection of the pool.
+    /// Ends every connection of the pool on the server's side.
     async fn terminate(&self) {
         let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
              WHERE datname = current_database() AND application_name = 'context-service'";
-        assert!(!self.around.query(sql, &[]).await.unwrap().is_empty());
+        assert!(!self.outside.query(sql, &[]).await.unwrap().is_empty());
     }
 
-    /// Waits until the pool's backends do what they are asked.
+    /// Waits until a statement with this text runs.
     async fn until_running(&self, part: &str) {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
              AND state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%' || $1 || '%'";
-        while self.around.query_one(sql, &[&part]).await.unwrap().get::<_, i64>(0) == 0 {
+        while self.outside.query_one(sql, &[&part]).await.unwrap().get::<_, i64>(0) == 0 {
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -61,12 +61,12 @@ fn is_unanswered(result: &Result<(), Failure>) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_while_idle_is_replaced() {
+async fn a_connection_that_was_lost_while_idle_is_replaced() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         for id in 1..4 {
             world.terminate().await;
-            // The server has said so before it was gone; here it is heard.
+            // Leaves time to receive the server's message: the write would be `Unanswered` otherwise.
             sleep(Duration::from_millis(50)).await;
             put(&world.pool, id, "word").await.unwrap();
             world.terminate().await;
@@ -78,12 +78,13 @@ async fn a_connection_that_died_while_idle_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_read_that_is_cut_off_is_carried_out_again() {
+async fn a_read_that_loses_its_connection_is_sent_again() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         let pool = Arc::clone(&world.pool);
-        let read =
-            tokio::spawn(async move { pool.query(None, Access::Read, "SELECT 7, pg_sleep(0.5)", &[]).await });
+        let read = tokio::spawn(async move {
+            pool.query(None, StatementKind::Read, "SELECT 7, pg_sleep(0.5)", &[]).await
+        });
         world.until_running("pg_sleep(0.5)").await;
         world.terminate().await;
         assert_eq!(read.await.unwrap().unwrap()[0].get::<_, i32>(0), 7);
@@ -91,7 +92,7 @@ async fn a_read_that_is_cut_off_is_carried_out_again() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_cut_off_is_unknown_and_not_carried_out_again() {
+async fn a_write_that_loses_its_connection_is_unanswered_and_not_sent_again() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         let pool = Arc::clone(&world.pool);
@@ -108,18 +109,18 @@ async fn a_write_that_is_cut_off_is_unknown_and_not_carried_out_again() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_unknown_and_there_once() {
+async fn a_write_whose_response_is_lost_is_unanswered_and_written_once() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         let pool = Arc::clone(&world.pool);
         let sent = tokio::spawn(async move {
             write(&pool, "INSERT INTO things SELECT coalesce(max(id), 0) + 1, 'a' FROM things").await
         });
-        world.proxy.swallow_answers();
+        world.proxy.drop_responses();
         while world.count().await == 0 {
             sleep(Duration::from_millis(5)).await;
         }
-        world.proxy.pass_answers();
+        world.proxy.forward_responses();
         world.proxy.cut();
         let answer = sent.await.unwrap();
         assert!(is_unanswered(&answer), "{answer:?}");
@@ -130,13 +131,13 @@ async fn a_write_whose_answer_is_lost_is_unknown_and_there_once() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_unknown() {
+async fn a_commit_whose_response_is_lost_is_unanswered() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         let pool = Arc::clone(&world.pool);
         let transaction = pool.begin(None).await.unwrap();
         transaction.query("INSERT INTO things VALUES (1, 'a')", &[]).await.unwrap();
-        world.proxy.swallow_answers();
+        world.proxy.drop_responses();
         let committed = async {
             let answer = transaction.commit().await;
             assert!(is_unanswered(&answer), "{answer:?}");
@@ -145,7 +146,7 @@ async fn a_commit_whose_answer_is_lost_is_unknown() {
             while world.count().await == 0 {
                 sleep(Duration::from_millis(5)).await;
             }
-            world.proxy.pass_answers();
+            world.proxy.forward_responses();
             world.proxy.cut();
         };
         tokio::join!(committed, cut);
@@ -154,7 +155,7 @@ async fn a_commit_whose_answer_is_lost_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_cut_off_before_its_commit_has_written_nothing() {
+async fn a_transaction_that_loses_its_connection_before_the_commit_has_written_nothing() {
     for mode in BOTH {
         let world = world(mode, 2).await;
         let transaction = world.pool.begin(None).await.unwrap();
@@ -168,53 +169,55 @@ async fn a_transaction_that_is_cut_off_before_its_commit_has_written_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_answer_at_all_is_given_up() {
+async fn a_call_without_a_response_ends_after_its_limit() {
     let world = world(ConnectionMode::Direct, 1).await;
     words(&world.pool).await;
-    world.proxy.swallow_answers();
+    world.proxy.drop_responses();
     let begun = Instant::now();
-    let (read, written) =
-        tokio::join!(world.pool.query(None, Access::Read, "SELECT 1", &[]), put(&world.pool, 1, "word"));
+    let (read, written) = tokio::join!(
+        world.pool.query(None, StatementKind::Read, "SELECT 1", &[]),
+        put(&world.pool, 1, "word")
+    );
     assert!(begun.elapsed() < Duration::from_secs(16), "{:?}", begun.elapsed());
     assert!(matches!(read, Err(Failure::Unavailable { .. })), "{read:?}");
     assert!(is_unanswered(&written), "{written:?}");
-    world.proxy.pass_answers();
+    world.proxy.forward_responses();
     assert_eq!(words(&world.pool).await, ["word"]);
 }
 
 #[tokio::test]
-async fn a_commit_of_what_failed_or_is_not_there_is_an_error() {
+async fn a_commit_of_a_failed_or_missing_transaction_is_an_error() {
     let server = postgres().await;
     let database = server.create_database("commit").await;
     let session =
         Session::open(&server.url(&database).parse().unwrap(), ConnectionMode::Direct).await.unwrap();
     session.client().batch_execute("BEGIN").await.unwrap();
     session.client().batch_execute("SELECT 1 / 0").await.unwrap_err();
-    // PostgreSQL answers a plain COMMIT here with ROLLBACK, and the driver with success.
+    // A plain COMMIT is answered with ROLLBACK here, which the driver takes for success.
     session.client().batch_execute(COMMIT).await.unwrap_err();
     session.client().batch_execute("COMMIT").await.unwrap();
-    // Where there is no transaction it warns.
+    // Outside of a transaction, a plain COMMIT only causes a warning.
     session.client().batch_execute(COMMIT).await.unwrap_err();
     session.client().batch_execute("COMMIT").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_statement_whose_begin_failed_is_unknown() {
+async fn a_statement_whose_begin_failed_is_unanswered() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let connection = pool
-        .place_as(Who { home: None, share: None }, 1, Sharing::Exclusive)
+        .lease_slot(Borrower { tenant: None, share: None }, 1, Sharing::Exclusive)
         .await
         .unwrap()
         .connection
         .clone();
     let insert = "INSERT INTO things VALUES (1, 'a')";
-    let lost = connection.call_first("BEGIN ISOLATION LEVEL READ", insert, &[]).await.unwrap_err();
+    let lost = connection.query_first("BEGIN ISOLATION LEVEL READ", insert, &[]).await.unwrap_err();
     assert!(matches!(lost, Failure::Unanswered(_)), "{lost:?}");
     assert_eq!(words(&pool).await, ["a"]);
 }
 
 #[tokio::test]
-async fn another_host_is_asked_when_one_takes_no_writes_any_more() {
+async fn another_host_is_tried_when_one_accepts_no_writes_any_more() {
     let (first, second) = (Server::builder().start().await, Server::builder().start().await);
     for server in [&first, &second] {
         server.execute("postgres", "CREATE TABLE things (id int PRIMARY KEY, word text)").await;
@@ -240,7 +243,7 @@ async fn another_host_is_asked_when_one_takes_no_writes_any_more() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_and_comes_back_is_used_again() {
+async fn a_server_that_was_killed_and_restarted_is_used_again() {
     let server = Arc::new(Server::builder().durable().start().await);
     server.execute("postgres", "CREATE TABLE things (id int PRIMARY KEY, word text)").await;
     server.execute("postgres", &format!("GRANT ALL ON things TO {OWNER}")).await;
@@ -277,7 +280,7 @@ async fn a_server_that_dies_and_comes_back_is_used_again() {
         .unwrap();
     }
     let rows = |pool: Arc<Pool>| async move {
-        let rows = pool.query(None, Access::Read, "SELECT id FROM things", &[]).await.unwrap();
+        let rows = pool.query(None, StatementKind::Read, "SELECT id FROM things", &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, i32>(0)).collect::<std::collections::HashSet<_>>()
     };
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
@@ -290,21 +293,21 @@ async fn a_server_that_dies_and_comes_back_is_used_again() {
     let missing: Vec<_> = known.iter().filter(|id| !there.remove(id)).collect();
     assert!(missing.is_empty(), "acknowledged and lost: {missing:?}");
     there.retain(|id| !unknown.contains(id));
-    assert!(there.is_empty(), "refused and there: {there:?}");
+    assert!(there.is_empty(), "refused and written: {there:?}");
     assert!(known.len() > 100, "{} writes", known.len());
 }
 
 #[tokio::test]
-async fn a_write_behind_a_statement_that_was_cancelled_is_not_told_as_done() {
+async fn a_write_on_a_connection_with_a_cancelled_statement_is_unanswered() {
     let url = postgres().await.url("postgres").parse().unwrap();
     let session = Session::connect(&url, ConnectionMode::Direct).await.unwrap();
     let connection = Arc::new(Connection::new(session).await.unwrap());
-    let write = || connection.call(Access::Write, "CREATE TEMPORARY TABLE things ()", &[]);
+    let write = || connection.query(StatementKind::Write, "CREATE TEMPORARY TABLE things ()", &[]);
     write().await.unwrap();
-    let slow = connection.call(Access::Read, "SELECT pg_sleep(0.5)", &[]);
-    let behind = connection.call(Access::Write, "DROP TABLE things", &[]);
-    // It is not known which statement the server is at when it hears of it.
-    let (_, behind, ()) = tokio::join!(biased; slow, behind, async { connection.cancel() });
-    assert!(is_unanswered(&behind.map(drop)));
+    let slow = connection.query(StatementKind::Read, "SELECT pg_sleep(0.5)", &[]);
+    let next = connection.query(StatementKind::Write, "DROP TABLE things", &[]);
+    // Nobody knows which statement the server runs when the request arrives.
+    let (_, next, ()) = tokio::join!(biased; slow, next, async { connection.cancel() });
+    assert!(is_unanswered(&next.map(drop)));
     assert!(connection.is_retired());
 }

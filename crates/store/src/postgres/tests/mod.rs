@@ -1,4 +1,4 @@
-//! What only the inside of the crate can see of its connections, on a real server.
+//! Tests of the connections that need the crate's internals, on a real server.
 
 mod chain_reads;
 mod clock;
@@ -16,11 +16,12 @@ use std::sync::Arc;
 use context_testing::postgres;
 use tokio_postgres::types::Type;
 
+use super::connect::ConnectionMode;
 use super::failure::Failure;
-use super::pool::{Access, Pool, Sharing};
-use super::session::ConnectionMode;
+use super::pool::{Pool, Sharing};
+use super::statement::StatementKind;
 
-/// A pool on a database of its own, with the table `things (id int PRIMARY KEY, word text)`.
+/// Makes a pool on a database of its own, with the table `things (id int PRIMARY KEY, word text)`.
 async fn pool(mode: ConnectionMode, max_connections: usize) -> Arc<Pool> {
     let server = postgres().await;
     let database = server.create_database("pool").await;
@@ -29,24 +30,25 @@ async fn pool(mode: ConnectionMode, max_connections: usize) -> Arc<Pool> {
     Arc::new(pool)
 }
 
-/// The words of all things, by id.
+/// Returns the words of all things, by id.
 async fn words(pool: &Pool) -> Vec<String> {
-    let rows = pool.query(None, Access::Read, "SELECT word FROM things ORDER BY id", &[]).await.unwrap();
+    let rows =
+        pool.query(None, StatementKind::Read, "SELECT word FROM things ORDER BY id", &[]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Carries out one statement without parameters.
+/// Sends one statement without parameters.
 async fn write(pool: &Pool, sql: &str) -> Result<(), Failure> {
-    pool.query(None, Access::Write, sql, &[]).await.map(drop)
+    pool.query(None, StatementKind::Write, sql, &[]).await.map(drop)
 }
 
-/// A number that the database answers.
+/// Returns the number that a statement selects.
 async fn number(pool: &Pool, sql: &str) -> i32 {
-    pool.query(None, Access::Read, sql, &[]).await.unwrap().first().unwrap().get(0)
+    pool.query(None, StatementKind::Read, sql, &[]).await.unwrap().first().unwrap().get(0)
 }
 
-/// Puts a thing.
+/// Inserts a thing.
 async fn put(pool: &Pool, id: i32, word: &str) -> Result<(), Failure> {
     let params = [(&id as _, Type::INT4), (&word as _, Type::TEXT)];
-    pool.query(None, Access::Write, "INSERT INTO things VALUES ($1, $2)", &params).await.map(drop)
+    pool.query(None, StatementKind::Write, "INSERT INTO things VALUES ($1, $2)", &params).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! Calls on a pool: one statement each, or several in a transaction.
+//! Calls on a pool: single statements, and transactions of several.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn a_statement_is_its_own_transaction() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_written_whole_or_not_at_all() {
+async fn a_transaction_is_written_completely_or_not_at_all() {
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
         let pool = pool(mode, 1).await;
         let insert = "INSERT INTO things VALUES ($1, 'word')";
@@ -40,7 +40,7 @@ async fn a_transaction_is_written_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn what_failed_is_not_committed() {
+async fn a_transaction_that_failed_is_not_committed() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let transaction = pool.begin(None).await.unwrap();
     transaction.query("INSERT INTO things VALUES (1, 'one')", &[]).await.unwrap();

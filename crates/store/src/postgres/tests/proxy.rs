@@ -1,4 +1,4 @@
-//! A way to the server that can be made slow, deaf or dead.
+//! A proxy to the server that can delay or drop responses, or close its connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,16 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Passes on what it is sent, as long as it is told to.
+/// Forwards in both directions.
 pub(super) struct Proxy {
     pub(super) port: u16,
-    way: Arc<Way>,
+    controls: Arc<ProxyControls>,
     cut: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct Way {
-    swallows_answers: AtomicBool,
+struct ProxyControls {
+    drops_responses: AtomicBool,
     delay_millis: AtomicU64,
 }
 
@@ -27,48 +27,48 @@ impl Proxy {
     pub(super) async fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let way = Arc::new(Way::default());
+        let controls = Arc::new(ProxyControls::default());
         let cut = watch::Sender::new(0);
-        let (passed, cuts) = (Arc::clone(&way), cut.subscribe());
+        let (forwarding, cuts) = (Arc::clone(&controls), cut.subscribe());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
                 near.set_nodelay(true).unwrap();
                 far.set_nodelay(true).unwrap();
                 let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
-                tokio::spawn(pass(near_read, far_write, None, cuts.clone()));
-                tokio::spawn(pass(far_read, near_write, Some(Arc::clone(&passed)), cuts.clone()));
+                tokio::spawn(forward(near_read, far_write, None, cuts.clone()));
+                tokio::spawn(forward(far_read, near_write, Some(Arc::clone(&forwarding)), cuts.clone()));
             }
         });
-        Self { port, way, cut }
+        Self { port, controls, cut }
     }
 
-    /// Lets no answer through any more, and all requests.
-    pub(super) fn swallow_answers(&self) {
-        self.way.swallows_answers.store(true, Ordering::Relaxed);
+    /// Drops every response from now on, and forwards requests.
+    pub(super) fn drop_responses(&self) {
+        self.controls.drops_responses.store(true, Ordering::Relaxed);
     }
 
-    /// Lets answers through again on connections that come.
-    pub(super) fn pass_answers(&self) {
-        self.way.swallows_answers.store(false, Ordering::Relaxed);
+    /// Forwards responses again.
+    pub(super) fn forward_responses(&self) {
+        self.controls.drops_responses.store(false, Ordering::Relaxed);
     }
 
-    /// Keeps each answer for so long.
+    /// Delays each response.
     pub(super) fn delay(&self, delay: Duration) {
         let millis = u64::try_from(delay.as_millis()).unwrap();
-        self.way.delay_millis.store(millis, Ordering::Relaxed);
+        self.controls.delay_millis.store(millis, Ordering::Relaxed);
     }
 
-    /// Closes every connection that there is.
+    /// Closes every open connection.
     pub(super) fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
     }
 }
 
-async fn pass(
+async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    way: Option<Arc<Way>>,
+    controls: Option<Arc<ProxyControls>>,
     mut cuts: watch::Receiver<u64>,
 ) {
     cuts.mark_unchanged();
@@ -81,11 +81,11 @@ async fn pass(
         if count == 0 {
             return;
         }
-        if let Some(way) = &way {
-            if way.swallows_answers.load(Ordering::Relaxed) {
+        if let Some(controls) = &controls {
+            if controls.drops_responses.load(Ordering::Relaxed) {
                 continue;
             }
-            sleep(Duration::from_millis(way.delay_millis.load(Ordering::Relaxed))).await;
+            sleep(Duration::from_millis(controls.delay_millis.load(Ordering::Relaxed))).await;
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;

@@ -1,4 +1,4 @@
-//! One tenant's troubles are not the others': a lock on its tables leaves them connections to work on.
+//! A tenant whose tables are locked leaves connections to the other tenants.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use super::*;
 
 /// Calls of the tenant whose table is locked.
 const WAITING: i32 = 100;
-/// How long another tenant's call may take meanwhile: less than what ends a call that waits.
+/// How long another tenant's call may take meanwhile: less than the statement timeout.
 const PROMPT: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_table_holds_up_its_own_tenant_only() {
+async fn a_locked_table_delays_only_its_own_tenant() {
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
-        for access in [Access::Read, Access::Scan, Access::Write] {
-            others_go_on(mode, access).await;
+        for kind in [StatementKind::Read, StatementKind::Scan, StatementKind::Write] {
+            others_go_on(mode, kind).await;
         }
     }
 }
 
-async fn others_go_on(mode: ConnectionMode, access: Access) {
+async fn others_go_on(mode: ConnectionMode, kind: StatementKind) {
     let server = postgres().await;
     let database = server.create_database("shares").await;
     let pool = Arc::new(Pool::new(server.url(&database).parse().unwrap(), mode, 8));
@@ -34,21 +34,21 @@ async fn others_go_on(mode: ConnectionMode, access: Access) {
             let pool = Arc::clone(&pool);
             tokio::spawn(async move {
                 let sql = "SELECT id FROM locked";
-                pool.query(Some(&"locked".parse().unwrap()), access, sql, &[]).await
+                pool.query(Some(&"locked".parse().unwrap()), kind, sql, &[]).await
             })
         })
         .collect();
-    // The first of them have been noticed to take long.
+    // Long enough for the first of them to count as stalled.
     sleep(Duration::from_millis(500)).await;
     for number in 0..40 {
         let tenant = format!("t{number}").parse().unwrap();
-        let reads = timeout(PROMPT, pool.query(Some(&tenant), Access::Read, "SELECT 1", &[])).await;
-        reads.unwrap_or_else(|_| panic!("{mode:?} {access:?}: a read waits for another tenant")).unwrap();
-        let writes = timeout(PROMPT, pool.query(Some(&tenant), Access::Write, "SELECT 1", &[])).await;
-        writes.unwrap_or_else(|_| panic!("{mode:?} {access:?}: a write waits for another tenant")).unwrap();
+        let read = timeout(PROMPT, pool.query(Some(&tenant), StatementKind::Read, "SELECT 1", &[])).await;
+        read.unwrap_or_else(|_| panic!("{mode:?} {kind:?}: a read waits for another tenant")).unwrap();
+        let write = timeout(PROMPT, pool.query(Some(&tenant), StatementKind::Write, "SELECT 1", &[])).await;
+        write.unwrap_or_else(|_| panic!("{mode:?} {kind:?}: a write waits for another tenant")).unwrap();
     }
-    let nobodys = timeout(PROMPT, pool.query(None, Access::Read, "SELECT 1", &[])).await;
-    nobodys.unwrap_or_else(|_| panic!("{mode:?} {access:?}: the probe waits for a tenant")).unwrap();
+    let tenantless = timeout(PROMPT, pool.query(None, StatementKind::Read, "SELECT 1", &[])).await;
+    tenantless.unwrap_or_else(|_| panic!("{mode:?} {kind:?}: the probe waits for a tenant")).unwrap();
     lock.rollback().await.unwrap();
     for call in waiting {
         call.await.unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Many callers on few connections: who shares, who waits, how long, and what a connection remembers.
+//! Many callers on few connections: which calls share one, which wait and how long, and what a connection
+//! keeps.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,15 +8,14 @@ use context_domain::id::TenantId;
 use context_testing::{OWNER, PoolMode, SUPERUSER, pgbouncer};
 use tokio::time::sleep;
 
-use super::super::connection::{MAX_STATEMENTS, MAX_TENANTS};
-use super::super::pool::Who;
+use super::super::pool::{Borrower, MAX_STATEMENTS, MAX_TENANTS};
 use super::proxy::Proxy;
 use super::*;
 
 const PID: &str = "SELECT pg_backend_pid()";
 
-async fn pid(pool: &Pool, home: &TenantId) -> i32 {
-    pool.query(Some(home), Access::Read, PID, &[]).await.unwrap()[0].get(0)
+async fn pid(pool: &Pool, tenant: &TenantId) -> i32 {
+    pool.query(Some(tenant), StatementKind::Read, PID, &[]).await.unwrap()[0].get(0)
 }
 
 fn tenant(number: usize) -> TenantId {
@@ -23,7 +23,7 @@ fn tenant(number: usize) -> TenantId {
 }
 
 #[tokio::test]
-async fn statements_on_one_connection_do_not_wait_for_each_others_answers() {
+async fn statements_on_a_direct_connection_are_pipelined() {
     let server = postgres().await;
     let database = server.create_database("pipelined").await;
     let proxy = Proxy::to(server.port()).await;
@@ -41,7 +41,7 @@ async fn statements_on_one_connection_do_not_wait_for_each_others_answers() {
 }
 
 #[tokio::test]
-async fn nothing_gets_into_anothers_transaction() {
+async fn no_statement_gets_into_another_calls_transaction() {
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
         let pool = pool(mode, 1).await;
         let transaction = pool.begin(None).await.unwrap();
@@ -62,22 +62,22 @@ async fn nothing_gets_into_anothers_transaction() {
 }
 
 #[tokio::test]
-async fn a_transaction_waits_for_those_who_share_its_connection() {
+async fn a_transaction_waits_for_the_calls_that_share_its_connection() {
     let pool = pool(ConnectionMode::Direct, 2).await;
-    // Both homes are busy, the second one less.
-    let shared =
-        [100, 50].map(|weight| pool.place_as(Who { home: None, share: None }, weight, Sharing::Shared));
+    // Both home slots are busy, the second one less.
+    let shared = [100, 50]
+        .map(|weight| pool.lease_slot(Borrower { tenant: None, share: None }, weight, Sharing::Shared));
     let [first, second] = shared;
     let (first, second) = (first.await.unwrap(), second.await.unwrap());
     let begun = tokio::time::timeout(Duration::from_millis(100), pool.begin(None)).await;
-    assert!(begun.is_err(), "what they send next would be sent into the transaction");
+    assert!(begun.is_err(), "the next statement on the shared lease would be part of the transaction");
     drop(second);
     pool.begin(None).await.unwrap();
     drop(first);
 }
 
 #[tokio::test]
-async fn a_server_that_has_fewer_connections_is_content_with_fewer() {
+async fn a_pool_works_with_fewer_connections_if_the_server_has_fewer() {
     let server = postgres().await;
     let database = server.create_database("few").await;
     server.execute("postgres", &format!("ALTER DATABASE {database} CONNECTION LIMIT 2")).await;
@@ -105,7 +105,7 @@ async fn statements_and_transactions_mix() {
                     for round in 0..20_i32 {
                         let params = [(&1_i32 as _, Type::INT4)];
                         if (adder + round) % 3 > 0 {
-                            pool.query(None, Access::Write, add, &params).await.unwrap();
+                            pool.query(None, StatementKind::Write, add, &params).await.unwrap();
                             continue;
                         }
                         let undone = pool.begin(None).await.unwrap();
@@ -126,12 +126,12 @@ async fn statements_and_transactions_mix() {
 }
 
 #[tokio::test]
-async fn a_call_that_finds_no_connection_free_is_told_so() {
+async fn a_call_that_gets_no_connection_fails_and_says_why() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let transaction = pool.begin(None).await.unwrap();
     transaction.query("SELECT 1", &[]).await.unwrap();
     let begun = Instant::now();
-    let refused = pool.query(None, Access::Read, "SELECT 1", &[]).await.unwrap_err().in_store();
+    let refused = pool.query(None, StatementKind::Read, "SELECT 1", &[]).await.unwrap_err().in_store();
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     assert!(refused.to_string().contains("all 1 connections to the database are busy"), "{refused}");
     transaction.rollback().await.unwrap();
@@ -139,7 +139,7 @@ async fn a_call_that_finds_no_connection_free_is_told_so() {
 }
 
 #[tokio::test]
-async fn reads_go_past_writes_that_wait() {
+async fn reads_do_not_wait_for_writes_that_wait_for_locks() {
     let server = postgres().await;
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
         let pool = pool(mode, 3).await;
@@ -167,7 +167,7 @@ async fn reads_go_past_writes_that_wait() {
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_ends_and_its_connection_stays() {
+async fn a_statement_that_takes_too_long_ends_and_its_connection_stays_open() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let before = number(&pool, PID).await;
     let begun = Instant::now();
@@ -179,19 +179,19 @@ async fn a_statement_that_takes_too_long_ends_and_its_connection_stays() {
 }
 
 #[tokio::test]
-async fn a_pooler_is_asked_to_end_what_takes_too_long() {
+async fn a_statement_that_takes_too_long_behind_a_pooler_is_cancelled() {
     let server = postgres().await;
     let database = server.create_database("late").await;
     let bouncer = pgbouncer(server, PoolMode::Transaction, 4).await;
     let pool = Pool::new(bouncer.url(&database).parse().unwrap(), ConnectionMode::Auto, 2);
-    let around = server.connect(SUPERUSER, &database).await;
-    around.batch_execute("CREATE TABLE things (id int); GRANT ALL ON things TO public").await.unwrap();
+    let outside = server.connect(SUPERUSER, &database).await;
+    outside.batch_execute("CREATE TABLE things (id int); GRANT ALL ON things TO public").await.unwrap();
     let late = write(&pool, "INSERT INTO things SELECT 1 FROM pg_sleep(60)").await.unwrap_err();
     assert!(matches!(late, Failure::Unanswered(_)), "{late:?}");
     let begun = Instant::now();
-    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60)' \
-         AND datname = current_database()";
-    while around.query_one(running, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' \
+         AND query LIKE '%pg_sleep(60)' AND datname = current_database()";
+    while outside.query_one(running, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         assert!(begun.elapsed() < Duration::from_secs(5), "it goes on");
         sleep(Duration::from_millis(20)).await;
     }
@@ -199,7 +199,7 @@ async fn a_pooler_is_asked_to_end_what_takes_too_long() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_harms_no_other() {
+async fn a_dropped_call_disturbs_no_other() {
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
         let pool = pool(mode, 1).await;
         for id in 0..20 {
@@ -212,14 +212,14 @@ async fn a_call_that_is_dropped_harms_no_other() {
             put(&pool, 100 + id, "whole").await.unwrap();
         }
         // Another connection sees only what was committed.
-        let around = postgres().await.connect(OWNER, pool.url().database()).await;
+        let outside = postgres().await.connect(OWNER, pool.url().database()).await;
         let sql = "SELECT count(*) FROM things WHERE word = 'whole'";
-        assert_eq!(around.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 20);
+        assert_eq!(outside.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 20);
     }
 }
 
 #[tokio::test]
-async fn a_connection_keeps_so_many_statements_and_no_more() {
+async fn a_connection_keeps_a_bounded_number_of_prepared_statements() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let kept = "SELECT count(*)::int FROM pg_prepared_statements";
     for round in 0..3 {
@@ -227,7 +227,7 @@ async fn a_connection_keeps_so_many_statements_and_no_more() {
             number(&pool, &format!("SELECT {number_of_statement}")).await;
         }
         let found = usize::try_from(number(&pool, kept).await).unwrap();
-        // What comes once is not prepared.
+        // A statement that is sent once is not prepared.
         assert_eq!(found > 0, round > 0, "{round}: {found}");
     }
     for number_of_statement in 0..2 * MAX_STATEMENTS {
@@ -240,7 +240,7 @@ async fn a_connection_keeps_so_many_statements_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_pooler_is_sent_no_names() {
+async fn statements_behind_a_pooler_are_unnamed() {
     let pool = pool(ConnectionMode::Pooled, 1).await;
     for _ in 0..4 {
         assert_eq!(number(&pool, "SELECT count(*)::int FROM pg_prepared_statements").await, 0);
@@ -249,12 +249,12 @@ async fn a_pooler_is_sent_no_names() {
 }
 
 #[tokio::test]
-async fn a_prepared_statement_that_is_gone_or_does_not_fit_is_made_anew() {
+async fn a_stale_prepared_statement_is_prepared_again() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     put(&pool, 1, "word").await.unwrap();
     let all = "SELECT * FROM things WHERE id = $1";
     let columns =
-        || async { pool.query(None, Access::Read, all, &[(&1, Type::INT4)]).await.unwrap()[0].len() };
+        || async { pool.query(None, StatementKind::Read, all, &[(&1, Type::INT4)]).await.unwrap()[0].len() };
     for _ in 0..4 {
         assert_eq!(columns().await, 2);
     }
@@ -267,7 +267,7 @@ async fn a_prepared_statement_that_is_gone_or_does_not_fit_is_made_anew() {
 }
 
 #[tokio::test]
-async fn a_connection_is_replaced_when_it_has_served_its_tenants() {
+async fn a_connection_is_replaced_after_serving_so_many_tenants() {
     let pool = pool(ConnectionMode::Direct, 1).await;
     let first = pid(&pool, &tenant(0)).await;
     for number in 0..MAX_TENANTS {
@@ -278,21 +278,21 @@ async fn a_connection_is_replaced_when_it_has_served_its_tenants() {
 }
 
 #[tokio::test]
-async fn a_tenant_is_at_home_on_two_connections() {
+async fn a_tenant_has_two_home_connections() {
     let pool = pool(ConnectionMode::Direct, 8).await;
     let mut all = HashSet::new();
     for number in 0..40 {
         let mut met = HashSet::new();
         for _ in 0..4 {
-            let home = tenant(number);
-            let ask = || pid(&pool, &home);
+            let tenant = tenant(number);
+            let ask = || pid(&pool, &tenant);
             let (one, two, three, four) = tokio::join!(ask(), ask(), ask(), ask());
             met.extend([one, two, three, four]);
         }
         assert!(met.len() <= 2, "{met:?}");
         all.extend(met);
     }
-    assert_eq!(all.len(), 8, "all connections are somebody's home");
+    assert_eq!(all.len(), 8, "not every connection is a home");
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn a_busy_tenant_spreads_to_half_of_the_connections() {
             let pool = Arc::clone(&pool);
             let sql = "SELECT pg_backend_pid(), pg_sleep(0.02)";
             tokio::spawn(async move {
-                pool.query(Some(&tenant(1)), Access::Read, sql, &[]).await.unwrap()[0].get::<_, i32>(0)
+                pool.query(Some(&tenant(1)), StatementKind::Read, sql, &[]).await.unwrap()[0].get::<_, i32>(0)
             })
         })
         .collect();

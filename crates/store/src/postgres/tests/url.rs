@@ -1,9 +1,11 @@
-//! What a URL says, and how a wrong one is refused.
+//! Parsing of PostgreSQL URLs, and the messages about wrong ones.
 
 use std::time::Duration;
 
 use crate::postgres::PostgresUrl;
-use crate::postgres::url::{ChannelBinding, HostName, HostOrder, Negotiation, Roots, SslMode, Target};
+use crate::postgres::connect::{
+    ChannelBinding, HostLocation, HostOrder, SslMode, SslNegotiation, TargetSession, TrustedRoots,
+};
 
 fn url(text: &str) -> PostgresUrl {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -15,7 +17,7 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_it_names_is_read_as_libpq_reads_it() {
+fn its_parts_are_parsed_as_libpq_parses_them() {
     let plain = url("postgres://me@db");
     assert_eq!((plain.user(), plain.database(), plain.hosts().as_str()), ("me", "me", "db:5432"));
     assert_eq!(plain.connecting.limit, Duration::from_secs(3));
@@ -34,9 +36,9 @@ fn what_it_names_is_read_as_libpq_reads_it() {
 }
 
 #[test]
-fn a_folder_is_a_socket() {
+fn a_host_that_is_a_folder_is_a_socket() {
     for text in ["postgres://me@%2Frun%2Fpg:7/d", "postgres://me@/d?host=/run/pg&port=7"] {
-        assert_eq!(url(text).hosts[0].name, HostName::Unix("/run/pg".into()), "{text}");
+        assert_eq!(url(text).hosts[0].location, HostLocation::Unix("/run/pg".into()), "{text}");
         assert_eq!(url(text).hosts(), "/run/pg:7");
     }
 }
@@ -50,18 +52,21 @@ fn it_prints_without_its_password() {
 }
 
 #[test]
-fn parameters_are_honoured() {
+fn supported_parameters_are_parsed() {
     let url = url(
         "postgres://me@db?sslmode=verify-full&sslrootcert=system&sslcert=c&sslkey=k&sslnegotiation=direct&\
-         channel_binding=require&target_session_attrs=prefer-standby&load_balance_hosts=random&options=-c%20a%3Db&\
-         application_name=name&keepalives=0&keepalives_idle=1&keepalives_interval=2&keepalives_count=3&\
-         tcp_user_timeout=1500&gssencmode=disable",
+         channel_binding=require&target_session_attrs=prefer-standby&load_balance_hosts=random&\
+         options=-c%20a%3Db&application_name=name&keepalives=0&keepalives_idle=1&\
+         keepalives_interval=2&keepalives_count=3&tcp_user_timeout=1500&gssencmode=disable",
     );
-    assert_eq!((url.encryption.mode, &url.encryption.roots), (SslMode::VerifyFull, &Roots::System));
+    assert_eq!((url.encryption.mode, &url.encryption.roots), (SslMode::VerifyFull, &TrustedRoots::System));
     assert_eq!(url.encryption.identity.as_ref().unwrap().key.to_str(), Some("k"));
-    assert_eq!(url.encryption.negotiation, Negotiation::Direct);
+    assert_eq!(url.encryption.negotiation, SslNegotiation::Direct);
     assert_eq!(url.encryption.binding, ChannelBinding::Require);
-    assert_eq!((url.connecting.target, url.connecting.order), (Target::PreferStandby, HostOrder::Random));
+    assert_eq!(
+        (url.connecting.target, url.connecting.order),
+        (TargetSession::PreferStandby, HostOrder::Random)
+    );
     assert_eq!((url.options.as_deref(), url.application_name.as_deref()), (Some("-c a=b"), Some("name")));
     let probes = url.connecting.keepalives;
     assert_eq!((probes.are_sent, probes.count), (false, 3));
@@ -70,19 +75,19 @@ fn parameters_are_honoured() {
 }
 
 #[test]
-fn modes_that_ask_for_nothing_more_have_libpqs_defaults() {
+fn the_defaults_of_sslmode_are_those_of_libpq() {
     assert_eq!(url("postgres://me@db?sslrootcert=system").encryption.mode, SslMode::VerifyFull);
     assert_eq!(url("postgres://me@db?sslrootcert=/r").encryption.mode, SslMode::Prefer);
     assert_eq!(url("postgres://me@db?ssl=true").encryption.mode, SslMode::Require);
 }
 
 #[test]
-fn what_is_not_honoured_is_refused_by_its_name() {
+fn a_parameter_that_is_not_supported_is_refused_by_its_name() {
     for (parameters, named) in [
-        ("sslcrl=/x.pem", "sslcrl is not honoured"),
-        ("SSLMODE=require", "is not honoured"),
-        ("pgbouncer=true", "pgbouncer is not honoured"),
-        ("passfile=x", "passfile is not honoured"),
+        ("sslcrl=/x.pem", "sslcrl is not supported"),
+        ("SSLMODE=require", "is not supported"),
+        ("pgbouncer=true", "pgbouncer is not supported"),
+        ("passfile=x", "passfile is not supported"),
         ("sslmode=requir", "sslmode: write one of disable, allow, prefer, require, verify-ca, verify-full"),
         ("sslmode=require&sslmode=disable", "sslmode is given twice"),
         ("user=other", "user is given twice"),
@@ -100,7 +105,7 @@ fn what_is_not_honoured_is_refused_by_its_name() {
         ("target_session_attrs=master", "target_session_attrs: write one of any, read-write"),
         ("gssencmode=require", "gssencmode: write one of disable, prefer"),
         ("hostaddr=db", "hostaddr: write an IP address"),
-        ("hostaddr=1.2.3.4,1.2.3.5", "hostaddr: name as many as there are hosts"),
+        ("hostaddr=1.2.3.4,1.2.3.5", "hostaddr: write as many as there are hosts"),
         ("sslmode", "has no value"),
     ] {
         let said = refusal(&format!("postgres://me@db/d?{parameters}"));
@@ -109,7 +114,7 @@ fn what_is_not_honoured_is_refused_by_its_name() {
 }
 
 #[test]
-fn what_is_no_url_is_refused_without_being_repeated() {
+fn a_wrong_url_is_refused_and_no_part_of_its_password_repeated() {
     for text in [
         "mysql://me:hush@db/d",
         "postgres:me:hush@db",

@@ -1,4 +1,4 @@
-//! Asking the server to end a statement whose answer nobody waits for any longer.
+//! Asking the server to cancel the statement that a session runs.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,25 +15,26 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{CancelToken, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long the asking may take.
+/// How long sending the request may take.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The way to a server, for as long as a session of it is there.
+/// What is needed to send a cancel request for one session.
 pub(super) struct Canceller {
     pub(super) token: CancelToken,
-    pub(super) to: Address,
-    /// What encrypts the way, and the name by which the server is known.
+    pub(super) to: ServerAddress,
+    /// The TLS connector and the server's name, if the session is encrypted.
     pub(super) tls: Option<(MakeRustlsConnect, String)>,
 }
 
-/// Where a server was reached.
-pub(super) enum Address {
+/// Where a session's server was reached.
+pub(super) enum ServerAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Canceller {
-    /// Asks. Whether the statement ends by it, nobody says.
+    /// Sends the request, over a connection of its own. The protocol has no response to it: whether it
+    /// cancelled a statement shows only in that statement's response.
     pub(super) async fn cancel(&self) {
         let sent = timeout(LIMIT, self.send()).await.unwrap_or_else(|elapsed| Err(Box::new(elapsed)));
         if let Err(error) = sent {
@@ -43,20 +44,21 @@ impl Canceller {
 
     async fn send(&self) -> Result<(), Source> {
         match &self.to {
-            Address::Unix(path) => {
-                let mut stream = Open(UnixStream::connect(path).await?);
+            ServerAddress::Unix(path) => {
+                let mut stream = KeepOpen(UnixStream::connect(path).await?);
                 self.token.cancel_query_raw(&mut stream, NoTls).await?;
                 until_closed(stream.0).await?;
             }
-            Address::Tcp(address) => {
+            ServerAddress::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?.into_std()?;
-                // What encrypts the stream takes it, and would close it.
+                // TLS takes ownership of the stream and closes it: a second handle keeps the socket open.
                 let held = TcpStream::from_std(stream.try_clone()?)?;
-                let stream = Open(TcpStream::from_std(stream)?);
+                let stream = KeepOpen(TcpStream::from_std(stream)?);
                 match self.tls.clone() {
                     None => self.token.cancel_query_raw(stream, NoTls).await?,
                     Some((mut maker, name)) => {
-                        let Ok(tls) = MakeTlsConnect::<Open<TcpStream>>::make_tls_connect(&mut maker, &name);
+                        let Ok(tls) =
+                            MakeTlsConnect::<KeepOpen<TcpStream>>::make_tls_connect(&mut maker, &name);
                         self.token.cancel_query_raw(stream, tls).await?;
                     }
                 }
@@ -67,17 +69,19 @@ impl Canceller {
     }
 }
 
-/// A server closes the connection at once, a pooler when it has passed on what it was asked.
+/// Waits until the other side closes the connection: a server does so at once, a pooler after it has passed
+/// on the request.
 async fn until_closed(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
     let mut nothing = [0];
     while stream.read(&mut nothing).await? > 0 {}
     Ok(())
 }
 
-/// A stream that the driver cannot shut down when it has asked: `PgBouncer` forgets what it was asked by who has gone.
-struct Open<S>(S);
+/// A stream that ignores the driver's shutdown after the request: `PgBouncer` drops the request of a client
+/// that has left.
+struct KeepOpen<S>(S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for Open<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for KeepOpen<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,7 +91,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Open<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Open<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for KeepOpen<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

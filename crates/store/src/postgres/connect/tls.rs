@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL: what libpq's `sslmode` asks for, by rustls.
+//! TLS to PostgreSQL with rustls: the checks that libpq's `sslmode` asks for.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,35 +15,40 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use tokio::task::spawn_blocking;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::Failure;
-use super::url::{Encryption, Host, HostName, Identity, Negotiation, Roots, SslMode};
+use super::super::failure::Failure;
+use super::parameters::{ClientCertificate, Encryption, SslMode, SslNegotiation, TrustedRoots};
+use super::url::{Host, HostLocation};
 
-/// The protocol's name, by which a server knows it where TLS comes first.
+/// The protocol's name in TLS: a server asks for it on `sslnegotiation=direct`.
 const ALPN: &[u8] = b"postgresql";
 
-/// What makes TLS connections as `encryption` asks for. Files are read each time, so that new certificates are found.
+/// Makes a TLS connector as `encryption` asks. Files are read each time, so that renewed certificates are
+/// used.
 pub(super) async fn connector(encryption: &Encryption) -> Result<MakeRustlsConnect, Failure> {
     let encryption = encryption.clone();
-    let config = spawn_blocking(move || config(&encryption)).await;
+    let config = spawn_blocking(move || client_config(&encryption)).await;
     let config = config.unwrap_or_else(|error| Err(Failure::unavailable("the program is ending", error)))?;
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The name that the server's certificate is to be for, and that is told to the server. A name that TLS cannot carry is
-/// the address instead where nobody checks it.
+/// Returns the name that is checked against the server's certificate and sent to the server. If TLS cannot
+/// carry the name, and nobody checks it, it is the address.
 pub(super) fn server_name(host: &Host, address: IpAddr, mode: SslMode) -> String {
-    match &host.name {
-        HostName::Tcp(name) if mode == SslMode::VerifyFull || ServerName::try_from(name.as_str()).is_ok() => {
+    match &host.location {
+        HostLocation::Tcp(name)
+            if mode == SslMode::VerifyFull || ServerName::try_from(name.as_str()).is_ok() =>
+        {
             name.clone()
         }
         _ => address.to_string(),
     }
 }
 
-fn config(encryption: &Encryption) -> Result<ClientConfig, Failure> {
+fn client_config(encryption: &Encryption) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(ring::default_provider());
-    let names = if encryption.mode == SslMode::VerifyFull { Names::Checked } else { Names::Unchecked };
-    let verifier = Verifier { roots: roots(&encryption.roots)?, names, provider: Arc::clone(&provider) };
+    let name = if encryption.mode == SslMode::VerifyFull { NameCheck::Checked } else { NameCheck::Unchecked };
+    let roots = load_roots(&encryption.roots)?;
+    let verifier = CertificateVerifier { roots, name, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::Misuse(error.to_string()))?
@@ -52,51 +57,54 @@ fn config(encryption: &Encryption) -> Result<ClientConfig, Failure> {
     let mut config = match &encryption.identity {
         None => config.with_no_client_auth(),
         Some(identity) => {
-            let (chain, key) = identity_of(identity)?;
+            let (chain, key) = load_identity(identity)?;
             config.with_client_auth_cert(chain, key).map_err(|error| {
-                let detail = format!("the key of sslkey={} is of no use", identity.key.display());
+                let detail = format!("the key in sslkey={} cannot be used", identity.key.display());
                 Failure::unavailable(detail, error)
             })?
         }
     };
-    if encryption.negotiation == Negotiation::Direct {
+    if encryption.negotiation == SslNegotiation::Direct {
         config.alpn_protocols = vec![ALPN.to_vec()];
     }
     Ok(config)
 }
 
-/// The certificates of those who may sign for the server; nothing where anybody may.
+/// The certificates of the authorities that may have signed the server's.
 #[derive(Debug)]
-struct TrustedRoots {
+struct RootCertificates {
     store: RootCertStore,
-    /// As they came: the server's own certificate may be among them.
+    /// The certificates as they were read: the server's own may be among them.
     certificates: Vec<CertificateDer<'static>>,
 }
 
-fn roots(roots: &Roots) -> Result<Option<TrustedRoots>, Failure> {
-    let (certificates, place) = match roots {
-        Roots::Unchecked => return Ok(None),
-        Roots::System => {
+/// Loads the authorities; `None` if the server's certificate is not checked.
+fn load_roots(roots: &TrustedRoots) -> Result<Option<RootCertificates>, Failure> {
+    let (certificates, name) = match roots {
+        TrustedRoots::Unchecked => return Ok(None),
+        TrustedRoots::System => {
             let found = rustls_native_certs::load_native_certs();
             for error in &found.errors {
                 tracing::warn!(%error, "a certificate that this machine trusts cannot be read");
             }
             (found.certs, "this machine (sslrootcert=system)".to_owned())
         }
-        Roots::File(file) => (certificates(file, "sslrootcert")?, format!("sslrootcert={}", file.display())),
+        TrustedRoots::File(file) => {
+            (load_certificates(file, "sslrootcert")?, format!("sslrootcert={}", file.display()))
+        }
     };
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
     if added == 0 {
-        return Err(Failure::Unavailable { detail: format!("{place} holds no certificate"), source: None });
+        return Err(Failure::Unavailable { detail: format!("{name} holds no certificate"), source: None });
     }
-    Ok(Some(TrustedRoots { store, certificates }))
+    Ok(Some(RootCertificates { store, certificates }))
 }
 
-fn identity_of(
-    identity: &Identity,
+fn load_identity(
+    identity: &ClientCertificate,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
-    let chain = certificates(&identity.certificate, "sslcert")?;
+    let chain = load_certificates(&identity.certificate, "sslcert")?;
     let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| {
         let detail =
             format!("sslkey={} holds no private key that can be read unencrypted", identity.key.display());
@@ -105,7 +113,7 @@ fn identity_of(
     Ok((chain, key))
 }
 
-fn certificates(file: &Path, parameter: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
+fn load_certificates(file: &Path, parameter: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let unreadable = |source: Source| {
         Failure::unavailable(
             format!("{parameter}={} holds no certificates that can be read", file.display()),
@@ -117,22 +125,22 @@ fn certificates(file: &Path, parameter: &str) -> Result<Vec<CertificateDer<'stat
     if found.is_empty() { Err(unreadable("no certificate".into())) } else { Ok(found) }
 }
 
-/// Whether the certificate must be for the name by which the server was called.
+/// Whether the certificate must be for the server's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names {
+enum NameCheck {
     Checked,
     Unchecked,
 }
 
-/// Checks of the server's certificate what the mode asks for.
+/// Checks the server's certificate as `sslmode` asks.
 #[derive(Debug)]
-struct Verifier {
-    roots: Option<TrustedRoots>,
-    names: Names,
+struct CertificateVerifier {
+    roots: Option<RootCertificates>,
+    name: NameCheck,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -151,8 +159,8 @@ impl ServerCertVerifier for Verifier {
             now,
             algorithms,
         );
-        signed.or_else(|error| if roots.pin(end_entity, &error) { Ok(()) } else { Err(error) })?;
-        if self.names == Names::Checked {
+        signed.or_else(|error| if roots.is_pinned(end_entity, &error) { Ok(()) } else { Err(error) })?;
+        if self.name == NameCheck::Checked {
             verify_server_name(&certificate, server_name)?;
         }
         Ok(ServerCertVerified::assertion())
@@ -181,10 +189,11 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-impl TrustedRoots {
-    /// Whether the certificate stands among the roots itself, and `error` is only that it may sign others too: what
-    /// `openssl req -x509` makes is used for servers, and libpq takes it. That it has not expired was checked before that.
-    fn pin(&self, certificate: &CertificateDer<'_>, error: &rustls::Error) -> bool {
+impl RootCertificates {
+    /// Whether the certificate is itself among the roots, and the only `error` is that it may sign others
+    /// too. Servers use what `openssl req -x509` makes, and libpq accepts it. That it has not expired was
+    /// checked before.
+    fn is_pinned(&self, certificate: &CertificateDer<'_>, error: &rustls::Error) -> bool {
         matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(_)))
             && self.certificates.iter().any(|root| root == certificate)
     }
