@@ -8,7 +8,7 @@ use context_domain::clock::{Clock, SystemClock};
 use context_domain::error::Error;
 use context_domain::id::TenantId;
 use context_domain::ports::Check;
-use context_fleet::{Finding, Fleet, Kind, Plan, Progress, Report, default_workers};
+use context_fleet::{DatabaseObject, Finding, FindingKind, Fleet, Plan, Progress, Report, default_workers};
 use context_store::postgres::PostgresUrl;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -138,10 +138,7 @@ fn work(report: &Report) -> Work {
         .iter()
         .filter(|finding| !of_others(finding))
         .map(|finding| Done { what: owner_of(finding), outcome: format!("repaired: {}", what(finding)) });
-    let lost = report.lost.iter().map(|finding| Done {
-        what: owner_of(finding),
-        outcome: format!("{} was missing and is made anew, empty", finding.object),
-    });
+    let lost = report.lost.iter().map(|finding| Done { what: owner_of(finding), outcome: what(finding) });
     Work {
         done: installed.into_iter().chain(made).chain(made_meanwhile).chain(repaired).collect(),
         lost: lost.collect(),
@@ -151,7 +148,9 @@ fn work(report: &Report) -> Work {
 
 /// Whether a tenant's schema as a whole was missing.
 fn is_schema(finding: &Finding) -> bool {
-    finding.tenant.is_some() && finding.kind == Kind::Missing && finding.object.starts_with("the schema ")
+    finding.tenant.is_some()
+        && finding.kind == FindingKind::Missing
+        && matches!(finding.object, DatabaseObject::Schema { .. })
 }
 
 /// A bar for people at a terminal, and nothing for anybody else.

@@ -14,6 +14,7 @@ mod connection;
 mod contexts;
 mod create;
 mod delete;
+mod diagnosis;
 mod directory;
 mod failure;
 mod keys;
@@ -40,7 +41,6 @@ use context_domain::clock::Clock;
 use context_domain::error::Error;
 use context_domain::id::TenantId;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 pub use names::{identifier, literal, schema_of};
 pub use session::{ConnectionMode, Mode, Session};
@@ -48,7 +48,6 @@ pub use url::PostgresUrl;
 
 use crate::StoreOptions;
 use clock::DatabaseClock;
-use completeness::Fault;
 use failure::Failure;
 use memory::Memory;
 use pool::{Access, Pool};
@@ -105,7 +104,7 @@ impl Store {
             Err(failure) => failure,
         };
         let error = if failure.is_undefined() || failure.is_denied() || failure.is_internal() {
-            self.blamed(tenant, failure).await
+            self.diagnose(tenant, failure).await
         } else {
             failure.in_tenant(tenant)
         };
@@ -115,71 +114,11 @@ impl Store {
         Err(error)
     }
 
-    /// What a call failed for that met no tables.
-    async fn blamed(&self, tenant: &TenantId, failure: Failure) -> Error {
-        match self.find(tenant).await {
-            Ok(None) => Error::TenantNotFound { tenant: tenant.clone() },
-            Ok(Some(_)) if failure.is_undefined() => match self.faults(std::slice::from_ref(tenant)).await {
-                Ok(faults) => match faults.into_values().next() {
-                    Some(faults) => Failure::damaged(unhealthy(tenant, &faults)).in_tenant(tenant),
-                    None => failure.in_tenant(tenant),
-                },
-                Err(other) => other.in_store(),
-            },
-            Ok(Some(_)) => failure.in_tenant(tenant),
-            Err(other) => other.in_store(),
-        }
-    }
-
-    /// What is wrong with the schemas of these tenants.
-    async fn faults(&self, tenants: &[TenantId]) -> Result<completeness::Faults, Failure> {
-        let schemas: Vec<_> = tenants.iter().map(schema_of).collect();
-        let tables = completeness::table_names();
-        let params: [Param<'_>; 2] = [(&schemas, Type::TEXT_ARRAY), (&tables, Type::TEXT_ARRAY)];
-        let rows = self.pool.query(None, Access::Scan, completeness::CATALOG, &params).await?;
-        Ok(completeness::read(&rows)?)
-    }
-
     fn suspects(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
         // The set is whole between any two statements that hold the lock.
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What is wrong with a tenant that lacks this, and what to do.
-fn missing(tenant: &TenantId, lacks: &[String]) -> String {
-    let verb = if lacks.len() == 1 { "is" } else { "are" };
-    format!("{} {verb} missing: run `context-service bootstrap --tenant-id {tenant}`", named(lacks))
-}
-
-/// What is wrong with a tenant of which this was found, and what to do.
-fn unhealthy(tenant: &TenantId, faults: &[Fault]) -> String {
-    let lacks = faults.iter().filter_map(|fault| match fault {
-        Fault::Missing(object) => Some(object.clone()),
-        Fault::Open(_) | Fault::Changed { .. } => None,
-    });
-    let lacks: Vec<_> = lacks.collect();
-    if !lacks.is_empty() {
-        return missing(tenant, &lacks);
-    }
-    let words: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let advice = if faults.iter().all(|fault| matches!(fault, Fault::Open(_))) {
-        format!("run `context-service bootstrap --tenant-id {tenant}`")
-    } else {
-        "that was changed by hand, and must be put back by hand".to_owned()
-    };
-    format!("{}: {advice}", named(&words))
-}
-
-/// The first of these, and how many there are besides.
-fn named(things: &[String]) -> String {
-    let (named, more) = things.split_at_checked(MAX_NAMED).unwrap_or((things, &[]));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} things more", more.len()) };
-    format!("{}{more}", named.join(", "))
-}
-
-/// Things that are named before they are only counted.
-const MAX_NAMED: usize = 5;
 
 #[cfg(test)]
 mod tests;
