@@ -112,7 +112,7 @@ fn what_people_must_look_at_is_named_and_nothing_is_changed() {
     for (before, says) in [
         (
             "UPDATE public.migration_history SET checksum = 'x' WHERE tenant = 'demo' AND revision = 2",
-            "another text of the migration 2",
+            "a migration 2 whose text differs",
         ),
         (
             "INSERT INTO public.migration_history (tenant, schema, revision, migration_name, checksum, status, started, by)
@@ -121,7 +121,7 @@ fn what_people_must_look_at_is_named_and_nothing_is_changed() {
         ),
         (
             "DROP TABLE public.api_keys; CREATE TABLE public.api_keys (colour text)",
-            "public.api_keys is something else of that name",
+            "public.api_keys is not this service's",
         ),
     ] {
         let database = Database::with("default,demo");
