@@ -20,8 +20,8 @@ pub(crate) struct Installation {
     pub(crate) prelude: String,
 }
 
-/// How long a change waits for a lock before it gives up: everybody else who wants the table queues behind it
-/// meanwhile.
+/// How long a change waits for a lock before it gives up: meanwhile, all other statements on the table wait
+/// too.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '3s';";
 
 impl Installation {
@@ -106,9 +106,9 @@ impl Installation {
 /// What is said of a server that refuses writes.
 pub(crate) const READ_ONLY: &str = "the server takes no writes (a standby?): name the primary";
 
-/// Whether the privilege that lacks is ownership, which no grant gives. PostgreSQL has one SQLSTATE for both,
-/// so that only its message distinguishes them, and only in English; in another language the advice is the
-/// one for a privilege.
+/// Whether the role would have to own the object, which no grant replaces. PostgreSQL has one SQLSTATE for
+/// this and for a missing privilege: only its message distinguishes them, and only in English. In another
+/// language the advice is the one for a privilege.
 fn lacks_ownership(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|refusal| refusal.message().starts_with("must be owner of "))
 }

@@ -19,7 +19,7 @@ use crate::installation::Installation;
 /// What is to be done to a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Job {
-    /// Give it what is missing.
+    /// Make what is missing.
     Repair {
         /// Objects to drop first, so that they are made again: they exist and are not in force.
         invalid: Vec<DatabaseObject>,
@@ -30,7 +30,7 @@ pub(super) enum Job {
     Recreate(Vec<ExportedTable>),
 }
 
-/// A function in `public` that gives tenants what is missing.
+/// A function in `public` that makes what is missing of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TenantFunction {
     /// Makes the tenant.
@@ -62,7 +62,7 @@ impl TenantFunction {
 pub(super) fn jobs_for(listed: &[TenantId], found: &Examination) -> Vec<(TenantId, Job)> {
     let mut by_tenant: BTreeMap<&TenantId, Vec<&Finding>> = BTreeMap::new();
     let mut others = Vec::new();
-    // What somebody altered is people's to repair.
+    // Objects that somebody altered are left to people.
     let is_repaired = |finding: &&Finding| !matches!(finding.kind, FindingKind::Altered(_));
     for finding in found.tenants.iter().filter(is_repaired) {
         let Some(tenant) = &finding.tenant else { continue };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use context_testing::SERVER;
 
-use crate::support::{Database, serving, tenants};
+use crate::support::{Database, serving};
 
 /// Everything that the catalogs and the control schema hold, object ids included.
 pub(crate) async fn everything(database: &Database) -> Vec<String> {

@@ -6,7 +6,7 @@ use context_testing::{OWNER, SUPERUSER};
 
 use crate::support::{Database, refused};
 
-/// A context outside the tree, as somebody's psql writes one.
+/// Inserts a context outside the tree, as somebody may do with psql.
 const INSERT: &str = "INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id, terms)
                       VALUES ('ctx_01970000-0000-7000-8000-000000000001', '{\"a\": 1}', 'note', 'default',
                               '{word}')";
@@ -39,7 +39,7 @@ async fn a_member_of_the_owner_makes_what_the_owner_owns() {
         "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'tenant_demo'::regnamespace
                   UNION SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'tenant_demo'";
     assert_eq!(database.query_texts(owners).await, [OWNER]);
-    // Within a transaction, too.
+    // Within a transaction as well.
     superuser
         .batch_execute(
             "BEGIN; SELECT public.create_tenant_schema('more'); CREATE TABLE public.mine (id int); COMMIT",

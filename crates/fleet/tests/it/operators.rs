@@ -6,7 +6,7 @@ use context_testing::{OWNER, SERVER, SUPERUSER};
 
 use crate::support::{Database, plan};
 
-/// Names host, user and database, and what to do.
+/// Asserts that an error names the server, the database and these words.
 fn assert_names(error: &str, database: &Database, words: &[&str]) {
     let place = [format!("127.0.0.1:{}", database.server.port()), database.name.clone()];
     for word in place.iter().map(String::as_str).chain(words.iter().copied()) {

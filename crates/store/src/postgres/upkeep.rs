@@ -92,8 +92,8 @@ impl Store {
             }
             Err(failure) if failure.is_denied() => {
                 let detail = format!(
-                    "the role {} may not use the installation's tables; once it is named with --serving-role \
-                     {0}",
+                    "the role {} may not use the installation's tables until it was named with \
+                     --serving-role {0}",
                     self.pool.url().user()
                 );
                 return Err(bootstrap(&detail, Some(failure)));

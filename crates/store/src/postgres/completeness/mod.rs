@@ -37,15 +37,15 @@ pub async fn find_faults(client: &Client, schemas: &[String]) -> Result<SchemaFa
     faults_of_rows(&rows)
 }
 
-/// The names of the tables: the second parameter of [`CATALOG`]; the first is the names of the schemas.
+/// The names of [`TABLES`].
 pub fn table_names() -> [&'static str; TABLES.len()] {
     TABLES.each_ref().map(|table| table.name)
 }
 
-/// Reads for each schema and table whether both exist; the table's columns, each a name and a type; the names
-/// of its valid indexes, validated constraints, enabled triggers and rules; row-level security, persistence
-/// and grants to PUBLIC; and whether the schema is granted to PUBLIC. A schema that does not exist is one
-/// row. Scalar subqueries keep the planner to the catalogs' own indexes.
+/// Reads for each schema in `$1` and table in `$2` whether both exist; the table's columns, each a name and a
+/// type; the names of its valid indexes, validated constraints, enabled triggers and rules; row-level
+/// security, persistence and grants to PUBLIC; and whether the schema is granted to PUBLIC. A schema that
+/// does not exist is one row. Scalar subqueries keep the planner to the catalogs' own indexes.
 pub(super) const CATALOG: &str = "
     SELECT named.schema, named.relation, named.schema_oid IS NOT NULL, named.oid IS NOT NULL,
         ARRAY(SELECT unnest(ARRAY[a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)])
