@@ -31,7 +31,7 @@ impl Fleet {
             match make_control(self.session.client_mut(), &installation, serving).await {
                 Ok(notices) => return Ok(notices),
                 Err(failure) => attempts
-                    .wait_after(failure, STEP)
+                    .wait_after(failure, STEP, None)
                     .await
                     .map_err(|failure| installation.step_failed(STEP, failure))?,
             }

@@ -122,7 +122,7 @@ pub(super) async fn run_job(
         match attempt_job(session, installation, tenant, job).await {
             Ok(is_new) => return Ok(is_new),
             Err(failure) => attempts
-                .wait_after(failure, &step)
+                .wait_after(failure, &step, Some(tenant))
                 .await
                 .map_err(|failure| installation.step_failed(&step, failure))?,
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use context_domain::id::TenantId;
+
 use crate::failure::FleetFailure;
 
 /// How often a transaction is attempted in all. Each attempt waits for locks for as long as `lock_timeout`
@@ -17,14 +19,20 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Waits until the next attempt at `what`. Returns the failure instead if a retry does not help, or if
-    /// this was the last attempt.
-    pub(super) async fn wait_after(&mut self, failure: FleetFailure, what: &str) -> Result<(), FleetFailure> {
+    /// Waits until the next attempt at `step`, for `tenant` if it is about one. Returns the failure instead if
+    /// a retry does not help, or if this was the last attempt.
+    pub(super) async fn wait_after(
+        &mut self,
+        failure: FleetFailure,
+        step: &str,
+        tenant: Option<&TenantId>,
+    ) -> Result<(), FleetFailure> {
         self.failed += 1;
         if !failure.is_transient() || self.failed >= MAX_ATTEMPTS {
             return Err(failure);
         }
-        tracing::warn!(attempt = self.failed, ?failure, "others are in the way: will {what} again");
+        let tenant = tenant.map(TenantId::as_str);
+        tracing::warn!(tenant, attempt = self.failed, ?failure, "others are in the way: will {step} again");
         tokio::time::sleep(PAUSE).await;
         Ok(())
     }
