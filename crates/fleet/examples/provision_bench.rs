@@ -1,4 +1,4 @@
-//! Makes tenants and tells how long that took: `provision_bench URL TENANTS WORKERS`.
+//! Makes tenants and prints how long that took: `provision_bench URL TENANTS WORKERS`.
 #![expect(clippy::unwrap_used, reason = "a measurement fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a measurement prints what it measured")]
 

@@ -1,5 +1,5 @@
--- Adds those constraints, each a name and a definition, that a table has not; so that one that was dropped comes back when
--- a migration is run again.
+-- Adds those of the wanted constraints, each a name and a definition, that a table does not have: one that
+-- was dropped comes back when its migration is run again.
 CREATE OR REPLACE FUNCTION public.add_missing_constraints(relation regclass, wanted text[]) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp

@@ -1,4 +1,5 @@
--- Deletes what has expired, with everything below it; how many contexts that were. Each leaves a change record.
+-- Deletes expired contexts with everything below them, and records each deletion as a change. Returns how
+-- many contexts were deleted.
 CREATE OR REPLACE FUNCTION public.cleanup_expired_contexts(tenant_id text) RETURNS integer
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -12,7 +13,7 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM public.tenants WHERE id = cleanup_expired_contexts.tenant_id) THEN
         RAISE EXCEPTION 'there is no tenant %', quote_nullable(cleanup_expired_contexts.tenant_id)
-            USING ERRCODE = 'no_data_found', HINT = 'SELECT id FROM public.tenants lists those there are.';
+            USING ERRCODE = 'no_data_found', HINT = 'SELECT id FROM public.tenants lists the tenants.';
     END IF;
 
     EXECUTE format(
@@ -21,8 +22,8 @@ BEGIN
          ) AS expired', schema_name)
         INTO doomed USING cleanup_expired_contexts.tenant_id;
     below := doomed;
-    -- A parent is locked before its children are read: whoever would add a child then waits, and finds no parent. So
-    -- the foreign key's cascade, which leaves no record, never has anything to delete.
+    -- A parent is locked before its children are read: a transaction that adds a child then waits, and finds
+    -- no parent. So the foreign key's cascade, which records nothing, never has anything to delete.
     WHILE below IS NOT NULL LOOP
         EXECUTE format(
             'SELECT array_agg(id) FROM (

@@ -1,6 +1,7 @@
--- Gives the schema of a tenant that is in the directory all that it lacks. {expected}, {migrations}, {ledger} and {revision}
--- are filled in from the files when the function is installed, so that no other text makes a tenant's tables. All of it is one
--- EXECUTE, because a function's own statements are planned anew after each CREATE SCHEMA, here or in another session.
+-- Makes everything that is missing in the schema of a tenant that is in the directory. {expected},
+-- {migrations}, {ledger} and {revision} are filled in from the files when the function is installed, so that
+-- no other text makes a tenant's tables. All of it is one EXECUTE, because a function's own statements are
+-- planned again after each CREATE SCHEMA, here or in another session.
 CREATE OR REPLACE FUNCTION public.complete_tenant(tenant_id text, global_id text) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -21,12 +22,12 @@ BEGIN
     BEGIN
         EXECUTE format('CREATE SCHEMA %I', schema_name);
     EXCEPTION WHEN duplicate_schema OR unique_violation THEN
-        -- It is there, or somebody else made it at the same moment, and may hold anything.
+        -- It exists, or another session made it at the same moment, and it may hold anything.
         is_new := false;
     END;
 
     EXECUTE format(CASE WHEN is_new THEN $text$
--- How many processes are to build an index is not worth asking where a table is empty.
+-- Planning how many processes build an index costs more than building one on an empty table.
 SET LOCAL max_parallel_maintenance_workers = 0;
 {expected}
 SET LOCAL max_parallel_maintenance_workers = %4$L;
@@ -45,7 +46,7 @@ WHERE NOT EXISTS (
 );
 COMMENT ON SCHEMA %1$I IS 'context-service: tenant revision {revision}';
 
--- The last: its rows are counted.
+-- The last statement: its rows are counted below.
 INSERT INTO %1$I.contexts
     (id, context_data, context_type, tenant_id, created_at, updated_at, version, context_level, terms)
 SELECT %3$L, '{}', 'global', id, created_at, created_at, 0, 'global', '{}' FROM public.tenants WHERE id = %2$L
@@ -57,9 +58,9 @@ $text$, schema_name, complete_tenant.tenant_id, complete_tenant.global_id,
         EXECUTE format('SELECT count(*) FROM %I.contexts WHERE context_level = ''global''', schema_name)
             INTO global_nodes;
         IF global_nodes = 0 THEN
-            RAISE EXCEPTION 'the tenant % has no global node, and its table takes none', complete_tenant.tenant_id
+            RAISE EXCEPTION 'the tenant % has no global node, and its table accepts none', complete_tenant.tenant_id
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      HINT = format('A trigger on %I.contexts may keep it out.', schema_name);
+                      HINT = format('A trigger on %I.contexts may prevent it.', schema_name);
         END IF;
     END IF;
 

@@ -1,4 +1,4 @@
--- Makes a tenant from psql, as the command line does. Safe to repeat.
+-- Makes a tenant from psql, exactly as the command line does. Safe to repeat.
 CREATE OR REPLACE FUNCTION public.create_tenant_schema(tenant_id text) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp

@@ -1,11 +1,11 @@
--- Gives each serving role what serving needs of a tenant's schema, and everybody else nothing.
+-- Grants each serving role what serving needs of a tenant's schema, and revokes everything from PUBLIC.
 CREATE OR REPLACE FUNCTION public.grant_tenant(tenant_id text) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $function$
 DECLARE
-    -- Those that are gone are left out: making tenants does not fail because of them.
+    -- Roles that no longer exist are left out: making tenants does not fail because of them.
     grantees text := (
         SELECT string_agg(quote_ident(role), ', ') FROM public.serving_roles
         WHERE to_regrole(quote_ident(role)) IS NOT NULL

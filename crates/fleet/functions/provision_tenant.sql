@@ -1,5 +1,6 @@
--- Makes a tenant: its row in the directory, its schema, its tables and its global node. True if the tenant is new. A
--- tenant that is there gets what it visibly lacks; one that lacks nothing is left alone.
+-- Makes a tenant: its row in the directory, its schema, its tables and its global node. Returns whether the
+-- tenant is new. An existing tenant without one of its tables or its global node is completed; any other is
+-- left alone.
 CREATE OR REPLACE FUNCTION public.provision_tenant(
     tenant_id text, generation uuid, created_at timestamptz, global_id text
 ) RETURNS boolean
@@ -19,7 +20,8 @@ BEGIN
         RAISE EXCEPTION '% is not a tenant id: 1 to 48 of a-z, 0-9, ''_'' and ''-'', beginning with a letter or a digit',
             quote_nullable(provision_tenant.tenant_id) USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- Whoever may act for the owner makes what the owner owns: a tenant of another owner's could not be looked after.
+    -- A member of the owner's role acts as the owner: the owner could not repair a tenant that another role
+    -- owns.
     IF current_user <> owner THEN
         IF NOT pg_has_role(owner, 'MEMBER') THEN
             RAISE EXCEPTION 'the role % may not make tenants: only %, which owns this installation, may',
@@ -33,7 +35,8 @@ BEGIN
     VALUES (provision_tenant.tenant_id, provision_tenant.generation, provision_tenant.created_at, {revision})
     ON CONFLICT (id) DO NOTHING;
     is_new := FOUND;
-    -- The row's lock makes two who make the same tenant wait for each other. A new row is locked already.
+    -- The lock on the row makes sessions that make the same tenant wait for each other. A new row is locked
+    -- already.
     IF NOT is_new THEN
         SELECT revision = {revision} INTO at_revision
         FROM public.tenants WHERE id = provision_tenant.tenant_id FOR UPDATE;

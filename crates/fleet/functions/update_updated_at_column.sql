@@ -1,6 +1,7 @@
--- What becomes of a row that something other than the service updates: its time; and where its content changed, its
--- version, so that nobody takes what was remembered of the row for what it is now. Its words are cut anew when it is
--- next written; without them, search reads the row. Other tables that call this function have their time set only.
+-- For rows that something other than the service updates. Sets updated_at; and if the content changed, raises
+-- the version, so that no cache takes its copy of the row for the present one, and clears the terms: the
+-- service's next write sets them again, and without them search reads the row itself. In other tables it sets
+-- updated_at only.
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,6 @@
--- What the schema of a tenant holds: all migrations taken together. A new tenant is made from this; where a schema is there
--- already, the migrations bring it to the same. {schema} is the schema as an identifier, {tenant} the id as a literal.
+-- What the schema of a tenant holds: the result of all migrations. A new tenant is made from this; a schema
+-- that exists already gets the same from the migrations. {schema} is the schema as an identifier, {tenant}
+-- the id as a literal.
 CREATE TABLE {schema}.contexts (
     id            VARCHAR(50) COLLATE "C" NOT NULL,
     context_data  JSONB        NOT NULL,

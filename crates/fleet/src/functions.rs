@@ -1,94 +1,131 @@
-//! The functions in `public`: their text, and whether a database has them as this version does.
+//! The functions in `public`: their text, and the statements that make them.
 
-use context_store::postgres::TENANT_REVISION;
-use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use context_store::postgres::completeness::{DatabaseObject, PUBLIC};
+use context_store::postgres::{TENANT_REVISION, identifier};
 
-use crate::findings::{Finding, Kind};
 use crate::migrations;
 
 /// A function of this version.
-pub(crate) struct Function {
-    /// What it is told from others by: `public.name(types)`.
-    pub(crate) signature: &'static str,
+pub(crate) struct SqlFunction {
+    name: &'static str,
+    /// The types of its arguments, as SQL writes them; with the name they identify it.
+    argument_types: &'static [&'static str],
     /// The names and types of its arguments, as the catalog prints them.
-    arguments: &'static str,
-    result: &'static str,
+    pub(crate) arguments: &'static str,
+    pub(crate) result: &'static str,
+    callers: Callers,
     text: &'static str,
 }
 
+/// Who may call a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    /// Every role, as PostgreSQL has it by default.
+    Everyone,
+    /// The owner, and whom it grants that to.
+    Granted,
+}
+
+/// Deletes expired contexts: the one function that serving calls.
+pub(crate) const CLEANUP: SqlFunction = SqlFunction {
+    name: "cleanup_expired_contexts",
+    argument_types: &["text"],
+    arguments: "tenant_id text",
+    result: "integer",
+    callers: Callers::Granted,
+    text: include_str!("../functions/cleanup_expired_contexts.sql"),
+};
+
 /// In the order in which they are made.
-pub(crate) const FUNCTIONS: &[Function] = &[
-    Function {
-        signature: "public.add_missing_constraints(regclass, text[])",
+pub(crate) const FUNCTIONS: &[SqlFunction] = &[
+    SqlFunction {
+        name: "add_missing_constraints",
+        argument_types: &["regclass", "text[]"],
         arguments: "relation regclass, wanted text[]",
         result: "void",
+        callers: Callers::Granted,
         text: include_str!("../functions/add_missing_constraints.sql"),
     },
-    Function {
-        signature: "public.update_updated_at_column()",
+    SqlFunction {
+        name: "update_updated_at_column",
+        argument_types: &[],
         arguments: "",
         result: "trigger",
+        callers: Callers::Everyone,
         text: include_str!("../functions/update_updated_at_column.sql"),
     },
-    Function {
-        signature: "public.grant_tenant(text)",
+    SqlFunction {
+        name: "grant_tenant",
+        argument_types: &["text"],
         arguments: "tenant_id text",
         result: "void",
+        callers: Callers::Granted,
         text: include_str!("../functions/grant_tenant.sql"),
     },
-    Function {
-        signature: "public.complete_tenant(text, text)",
+    SqlFunction {
+        name: "complete_tenant",
+        argument_types: &["text", "text"],
         arguments: "tenant_id text, global_id text",
         result: "void",
+        callers: Callers::Granted,
         text: include_str!("../functions/complete_tenant.sql"),
     },
-    Function {
-        signature: "public.provision_tenant(text, uuid, timestamptz, text)",
+    SqlFunction {
+        name: "provision_tenant",
+        argument_types: &["text", "uuid", "timestamptz", "text"],
         arguments: "tenant_id text, generation uuid, created_at timestamp with time zone, global_id text",
         result: "boolean",
+        callers: Callers::Everyone,
         text: include_str!("../functions/provision_tenant.sql"),
     },
-    Function {
-        signature: "public.create_tenant_schema(text)",
+    SqlFunction {
+        name: "create_tenant_schema",
+        argument_types: &["text"],
         arguments: "tenant_id text",
         result: "void",
+        callers: Callers::Everyone,
         text: include_str!("../functions/create_tenant_schema.sql"),
     },
-    Function {
-        signature: "public.cleanup_expired_contexts(text)",
-        arguments: "tenant_id text",
-        result: "integer",
-        text: include_str!("../functions/cleanup_expired_contexts.sql"),
-    },
+    CLEANUP,
 ];
-
-/// What everyone may call by default, and only some need to.
-pub(crate) const REVOKE: &str = "
-    REVOKE EXECUTE ON FUNCTION public.add_missing_constraints(regclass, text[]) FROM PUBLIC;
-    REVOKE EXECUTE ON FUNCTION public.grant_tenant(text) FROM PUBLIC;
-    REVOKE EXECUTE ON FUNCTION public.complete_tenant(text, text) FROM PUBLIC;
-    REVOKE EXECUTE ON FUNCTION public.cleanup_expired_contexts(text) FROM PUBLIC;";
 
 const QUOTE: &str = "$function$";
 
-impl Function {
-    /// The statement that makes it, over one of the same name and arguments.
-    pub(crate) fn statement(&self) -> String {
+impl SqlFunction {
+    /// Its schema, name and argument types in SQL: `public."grant_tenant"(text)`.
+    pub(crate) fn signature(&self) -> String {
+        format!("{PUBLIC}.{}({})", identifier(self.name), self.argument_types.join(", "))
+    }
+
+    /// The function as the object of a finding.
+    pub(crate) fn object(&self) -> DatabaseObject {
+        DatabaseObject::Function {
+            function: self.name.to_owned(),
+            argument_types: self.argument_types.iter().map(|kind| (*kind).to_owned()).collect(),
+        }
+    }
+
+    /// The statement that makes it, or replaces one with the same name and arguments.
+    pub(crate) fn create_statement(&self) -> String {
         self.text
             .replace("{expected}\n", &migrations::expected_as_format())
-            .replace("{migrations}\n", &migrations::as_formats())
-            .replace("{ledger}", &migrations::as_rows())
+            .replace("{migrations}\n", &migrations::migrations_as_format())
+            .replace("{ledger}", &migrations::migrations_as_rows())
             .replace("{revision}", &TENANT_REVISION.to_string())
     }
 
-    /// What stands between its quotes, as the catalog keeps it.
-    fn body(&self) -> String {
-        self.statement().split(QUOTE).nth(1).unwrap_or_default().to_owned()
+    /// The statement that drops it: one with other argument names or another result cannot be replaced.
+    pub(crate) fn drop_statement(&self) -> String {
+        format!("DROP FUNCTION {};", self.signature())
     }
 
-    /// What its `SET` clauses say, one a line, as the catalog keeps it.
-    fn settings(&self) -> String {
+    /// The text between its quotes, as the catalog keeps it.
+    pub(crate) fn body(&self) -> String {
+        self.create_statement().split(QUOTE).nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// Its `SET` clauses, one per line, as the catalog keeps them.
+    pub(crate) fn settings(&self) -> String {
         let lines = self.text.lines().take_while(|line| !line.contains(QUOTE));
         let clauses = lines.filter_map(|line| line.strip_prefix("SET "));
         let kept = clauses.map(|clause| clause.replacen(" = ", "=", 1).replace('\'', ""));
@@ -96,44 +133,10 @@ impl Function {
     }
 }
 
-/// What is wrong with the functions of a database.
-pub(crate) async fn examine(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
-    let sql = "
-        SELECT wanted.signature,
-               CASE WHEN found.oid IS NULL THEN 'missing'
-                    WHEN pg_get_function_identity_arguments(found.oid) <> wanted.arguments
-                      OR pg_get_function_result(found.oid) <> wanted.result THEN 'another'
-                    ELSE 'different'
-               END
-        FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
-            AS wanted (signature, arguments, result, body, settings, place)
-        LEFT JOIN pg_proc AS found ON found.oid = to_regprocedure(wanted.signature)
-        WHERE found.oid IS NULL
-           OR (found.prosrc, pg_get_function_identity_arguments(found.oid), pg_get_function_result(found.oid),
-               array_to_string(found.proconfig, E'\n'), found.prosecdef)
-              IS DISTINCT FROM (wanted.body, wanted.arguments, wanted.result, wanted.settings, false)
-        ORDER BY wanted.place";
-    let column = |of: fn(&Function) -> String| FUNCTIONS.iter().map(of).collect::<Vec<String>>();
-    let wanted = [
-        column(|function| function.signature.to_owned()),
-        column(|function| function.arguments.to_owned()),
-        column(|function| function.result.to_owned()),
-        column(Function::body),
-        column(Function::settings),
-    ];
-    let [signatures, arguments, results, bodies, settings] = &wanted;
-    let parameters =
-        [signatures, arguments, results, bodies, settings].map(|column| (column, Type::TEXT_ARRAY));
-    let parameters = parameters.each_ref().map(|(column, kind)| (*column as _, kind.clone()));
-    let rows = client.query_typed(sql, &parameters).await?;
-    let finding = |row: &tokio_postgres::Row| {
-        let (signature, kind): (String, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let kind = match kind {
-            "missing" => Kind::Missing,
-            "another" => Kind::Another,
-            _ => Kind::Different,
-        };
-        Ok(Finding::of_control(format!("the function {signature}"), kind))
-    };
-    rows.iter().map(finding).collect::<Result<_, _>>()
+/// The statements that take from PUBLIC the right to call what only some roles may call.
+pub(crate) fn revoke_statements() -> String {
+    let restricted = FUNCTIONS.iter().filter(|function| function.callers == Callers::Granted);
+    let statement =
+        |function: &SqlFunction| format!("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC;", function.signature());
+    restricted.map(statement).collect::<Vec<_>>().concat()
 }

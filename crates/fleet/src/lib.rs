@@ -1,35 +1,44 @@
-//! The owner's side of a PostgreSQL installation: bootstrap, migrations, health.
+//! The owner's side of a PostgreSQL installation: bootstrap, migrations, health check, export.
 //!
-//! An installation is a database with a *control schema* in `public` (the tenants, the ledger of migrations, the keys, the
-//! serving roles), functions beside it that anyone with the right can call from psql, and one schema a tenant. All of it is
-//! SQL, in `migrations/`, `schema/` and `functions/`: the functions carry the tenant's tables and migrations in their bodies,
-//! put there when they are installed, so that a tenant made from psql, by the API or by [`Fleet::bootstrap`] is the same.
+//! An installation is a database with a *control schema* in `public` (the tenants, the ledger of migrations,
+//! the API keys, the serving roles), functions in `public` that any permitted role can call from psql, and
+//! one schema per tenant. All of it is SQL, in `migrations/`, `schema/` and `functions/`. The functions carry
+//! the tenant's tables and migrations in their bodies, filled in when they are installed, so that a tenant is
+//! the same whether psql, the API or [`Fleet::bootstrap`] made it. A new tenant is made from
+//! `schema/tenant.sql`, which is what all migrations make together. Every migration is safe to repeat, so a
+//! tenant is repaired by running all of them again.
 //!
-//! [`Fleet::examine`] compares a database with that and changes nothing. [`Fleet::bootstrap`] examines, and then has the
-//! functions do what is missing: the control schema in one transaction, each tenant in its own, several at a time. A new
-//! tenant is made from `schema/tenant.sql`, which is what all migrations make together. Every migration is safe to repeat, so
-//! that repairing a tenant is running all of them again. Nothing here serves: a server works as a role that owns nothing.
+//! # Map
+//!
+//! - [`Fleet`]: the connection as the owner; every operation is a method of it.
+//! - `examine/` compares a database with what this version makes, and changes nothing. It finds [`Finding`]s:
+//!   an object, and what is wrong with it, as data. `found` is the result; the other files examine one part
+//!   each.
+//! - `change/` makes and repairs. It examines, decides from the findings, and examines again: [`Report`] is
+//!   the difference. `plan` is what is asked for, `jobs` what is done to one tenant, `workers` does many at a
+//!   time, `retry` says which errors are retried how often, `control` makes the control schema under an
+//!   advisory lock.
+//! - `export/` writes tenants to files that psql loads back; `change/recreate` drops only what was exported.
+//! - `migrations`, `functions` and `control_tables` hold the SQL and what it makes.
+//!
+//! Files depend on one another in one direction: `change` on `examine` and `export`, and these on the rest.
+//! Nothing here serves requests: a server works as a role that owns nothing.
 
-mod bootstrap;
-mod control;
+mod change;
+mod control_tables;
 mod examine;
 mod export;
 mod failure;
-mod findings;
+mod finding;
 mod fleet;
 mod functions;
-mod jobs;
-mod ledger;
+mod installation;
 mod migrations;
-mod nodes;
-mod recreate;
-mod roles;
 mod rows;
-mod tenants;
-mod workers;
 
-pub use bootstrap::{Plan, Report, default_workers};
+pub use change::plan::{Plan, Progress, default_workers};
+pub use change::report::Report;
+pub use context_store::postgres::completeness::{Alteration, DatabaseObject};
 pub use export::Export;
-pub use findings::{Finding, Kind};
+pub use finding::{Finding, FindingKind};
 pub use fleet::Fleet;
-pub use workers::Progress;

@@ -4,14 +4,14 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
 /// A parameter with its type.
-pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(crate) type TypedParameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// The rows of `sql`, each as `read` reads it.
-pub(crate) async fn query<T>(
+/// Runs `sql` and converts each row with `convert`.
+pub(crate) async fn query_rows<T>(
     client: &Client,
     sql: &str,
-    params: &[Param<'_>],
-    read: impl Fn(&Row) -> Result<T, Error>,
+    parameters: &[TypedParameter<'_>],
+    convert: impl Fn(&Row) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    client.query_typed(sql, params).await?.iter().map(read).collect()
+    client.query_typed(sql, parameters).await?.iter().map(convert).collect()
 }

@@ -9,7 +9,7 @@ use context_domain::clock::{Clock, SystemClock};
 use context_domain::error::Error;
 use context_domain::id::TenantId;
 use context_domain::ports::Check;
-use context_fleet::{Finding, Fleet, Kind, Plan, Progress, Report, default_workers};
+use context_fleet::{DatabaseObject, Finding, FindingKind, Fleet, Plan, Progress, Report, default_workers};
 use context_store::postgres::PostgresUrl;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -133,10 +133,7 @@ fn summary(report: &Report) -> BootstrapSummary {
         report.repaired.iter().filter(|finding| !of_others(finding)).map(|finding| {
             BootstrapChange::new(owner_of(finding), format!("repaired: {}", problem(finding)))
         });
-    let lost = report.lost.iter().map(|finding| {
-        let outcome = format!("{} was missing and was created again, empty", finding.object);
-        BootstrapChange::new(owner_of(finding), outcome)
-    });
+    let lost = report.lost.iter().map(|finding| BootstrapChange::new(owner_of(finding), problem(finding)));
     BootstrapSummary {
         done: installed.into_iter().chain(made).chain(made_meanwhile).chain(repaired).collect(),
         lost: lost.collect(),
@@ -146,7 +143,9 @@ fn summary(report: &Report) -> BootstrapSummary {
 
 /// Whether the whole schema of a tenant was missing.
 fn is_schema(finding: &Finding) -> bool {
-    finding.tenant.is_some() && finding.kind == Kind::Missing && finding.object.starts_with("the schema ")
+    finding.tenant.is_some()
+        && finding.kind == FindingKind::Missing
+        && matches!(finding.object, DatabaseObject::Schema { .. })
 }
 
 /// Creates a progress bar, which is hidden unless standard error is a terminal.

@@ -1,4 +1,4 @@
-//! Bootstrap, from nothing and again, and what it says of what it did.
+//! Bootstrap, from nothing and again, and what it reports.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use context_testing::OWNER;
 use crate::catalog::everything;
 use crate::support::{Database, plan, tenants};
 
-/// How long a change waits for a lock at a time.
+/// How long one attempt at a change waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[tokio::test]
@@ -29,10 +29,10 @@ async fn an_empty_database_becomes_an_installation_and_stays_one() {
 }
 
 #[tokio::test]
-async fn psql_shows_a_newcomer_what_was_made() {
+async fn psql_shows_what_was_made() {
     let database = Database::with("newcomer", &["default", "demo", "my-tenant"]).await;
     let routines = database
-        .texts(
+        .query_texts(
             "SELECT routine_name FROM information_schema.routines WHERE routine_schema = 'public' ORDER BY 1",
         )
         .await;
@@ -41,25 +41,26 @@ async fn psql_shows_a_newcomer_what_was_made() {
     }
     let schemas =
         "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'tenant\\_%' ORDER BY 1";
-    assert_eq!(database.texts(schemas).await, ["tenant_default", "tenant_demo", "tenant_my-tenant"]);
-    let global = "SELECT context_level || ' ' || version || ' ' || context_data || ' ' || terms::text || ' ' || tags::text
+    assert_eq!(database.query_texts(schemas).await, ["tenant_default", "tenant_demo", "tenant_my-tenant"]);
+    let global = "SELECT context_level || ' ' || version || ' ' || context_data || ' ' || terms::text
+                      || ' ' || tags::text
                   FROM tenant_default.contexts";
-    assert_eq!(database.text(global).await, "global 0 {} {} {}");
+    assert_eq!(database.query_text(global).await, "global 0 {} {} {}");
     let comment = "SELECT obj_description('tenant_default'::regnamespace, 'pg_namespace')";
-    assert_eq!(database.text(comment).await, "context-service: tenant revision 5");
+    assert_eq!(database.query_text(comment).await, "context-service: tenant revision 5");
     let indexes =
         "SELECT indexname FROM pg_indexes WHERE schemaname = 'tenant_default' AND tablename = 'contexts'";
-    let indexes = database.texts(indexes).await;
+    let indexes = database.query_texts(indexes).await;
     for index in ["tenant_id", "user_id", "context_type", "created_at", "expires_at", "tags", "data"] {
         assert!(indexes.contains(&format!("idx_contexts_{index}")), "{index}: {indexes:?}");
     }
     let cache = "SELECT column_name FROM information_schema.columns
                  WHERE table_schema = 'tenant_default' AND table_name = 'context_inheritance_cache'";
-    assert_eq!(database.texts(cache).await.len(), 17);
+    assert_eq!(database.query_texts(cache).await.len(), 17);
 }
 
 #[tokio::test]
-async fn with_nothing_to_do_it_waits_for_nobody() {
+async fn with_nothing_to_do_it_waits_for_no_lock() {
     let database = Database::with("quiet", &["default"]).await;
     let mut reader = database.owner().await;
     let reading = reader.transaction().await.unwrap();
@@ -75,9 +76,11 @@ async fn with_nothing_to_do_it_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_others_hold_is_named_and_the_others_are_mended() {
+async fn a_locked_tenant_is_reported_and_the_others_are_repaired() {
     let database = Database::with("held", &["held", "free"]).await;
-    database.run("DROP INDEX tenant_held.idx_contexts_tags; DROP INDEX tenant_free.idx_contexts_tags").await;
+    database
+        .execute("DROP INDEX tenant_held.idx_contexts_tags; DROP INDEX tenant_free.idx_contexts_tags")
+        .await;
     let mut holder = database.owner().await;
     let holding = holder.transaction().await.unwrap();
     holding.batch_execute("LOCK TABLE tenant_held.contexts IN ACCESS SHARE MODE").await.unwrap();
@@ -85,7 +88,8 @@ async fn a_tenant_that_others_hold_is_named_and_the_others_are_mended() {
     assert_eq!(report.repaired.len(), 1, "{report:?}");
     let wrong: Vec<_> = report.wrong.iter().map(ToString::to_string).collect();
     assert!(
-        wrong[0].starts_with("tenant held: the schema could not be repaired") && wrong[0].contains("locked"),
+        wrong[0].starts_with("tenant held: the schema tenant_held could not be repaired")
+            && wrong[0].contains("locked"),
         "{wrong:?}"
     );
     assert_eq!(wrong[1], "tenant held: the index idx_contexts_tags of contexts is missing");
@@ -95,9 +99,9 @@ async fn a_tenant_that_others_hold_is_named_and_the_others_are_mended() {
 }
 
 #[tokio::test]
-async fn who_is_done_in_time_is_waited_for() {
+async fn a_lock_that_is_released_in_time_is_waited_for() {
     let database = Database::with("patience", &["default"]).await;
-    database.run("DROP INDEX tenant_default.idx_contexts_tags").await;
+    database.execute("DROP INDEX tenant_default.idx_contexts_tags").await;
     let mut holder = database.owner().await;
     let holding = tokio::spawn(async move {
         let holding = holder.transaction().await.unwrap();
@@ -113,14 +117,14 @@ async fn who_is_done_in_time_is_waited_for() {
 }
 
 #[tokio::test]
-async fn the_catalogs_are_counted_after_many_tenants_were_made() {
+async fn the_catalogs_are_analyzed_after_many_tenants_were_made() {
     let database = Database::empty("mass").await;
     let ids: Vec<String> = (0..60).map(|number| format!("t{number}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     database.bootstrap(&ids).await;
-    let counted = "SELECT reltuples >= 60 * 30 FROM pg_class WHERE oid = 'pg_class'::regclass";
+    let analyzed = "SELECT reltuples >= 60 * 30 FROM pg_class WHERE oid = 'pg_class'::regclass";
     assert_eq!(
-        database.text(counted).await,
+        database.query_text(analyzed).await,
         "true",
         "{OWNER} owns the database, and may analyze its catalogs"
     );

@@ -1,8 +1,8 @@
-//! Two who make the same at the same time.
+//! Two bootstraps or functions at the same time.
 
 use std::time::Duration;
 
-use context_fleet::{Finding, Fleet, Kind, Plan, Report};
+use context_fleet::{Finding, FindingKind, Fleet, Plan, Report};
 use context_store::postgres::ConnectionMode;
 
 use crate::support::{Database, plan};
@@ -31,18 +31,19 @@ async fn two_bootstraps_of_an_empty_database_both_succeed_and_nothing_is_doubled
         assert_eq!((&report.wrong, &report.lost), (&vec![], &vec![]), "{report:?}");
     }
     assert_eq!(database.examine(&ids).await, []);
-    let doubled = "SELECT tenant || revision FROM public.migration_history GROUP BY tenant, revision HAVING count(*) > 1";
-    assert_eq!(database.texts(doubled).await, Vec::<String>::new());
-    assert_eq!(database.text("SELECT count(*) FROM public.migration_history").await, "251");
-    assert_eq!(database.text("SELECT count(*) FROM public.tenants").await, "50");
+    let doubled = "SELECT tenant || revision FROM public.migration_history
+                   GROUP BY tenant, revision HAVING count(*) > 1";
+    assert_eq!(database.query_texts(doubled).await, Vec::<String>::new());
+    assert_eq!(database.query_text("SELECT count(*) FROM public.migration_history").await, "251");
+    assert_eq!(database.query_text("SELECT count(*) FROM public.tenants").await, "50");
     for id in ids {
         let nodes = format!("SELECT count(*) FROM tenant_{id}.contexts");
-        assert_eq!(database.text(&nodes).await, "1", "{id}");
+        assert_eq!(database.query_text(&nodes).await, "1", "{id}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_makers_of_one_tenant_make_one() {
+async fn several_calls_that_make_one_tenant_make_one() {
     let database = Database::with("makers", &["default"]).await;
     for round in 0..10 {
         let make = |owner: tokio_postgres::Client| async move {
@@ -62,13 +63,13 @@ async fn two_makers_of_one_tenant_make_one() {
         assert_eq!(new, 1, "one of four made the tenant");
     }
     assert_eq!(
-        database.text("SELECT count(*) FROM public.migration_history WHERE tenant = 'round3'").await,
+        database.query_text("SELECT count(*) FROM public.migration_history WHERE tenant = 'round3'").await,
         "5"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_that_somebody_makes_at_the_same_moment_is_filled() {
+async fn a_schema_that_somebody_creates_at_the_same_moment_is_filled() {
     let database = Database::with("moment", &["default"]).await;
     for (id, end) in [("kept", "COMMIT"), ("given-up", "ROLLBACK")] {
         let somebody = database.owner().await;
@@ -77,9 +78,10 @@ async fn a_schema_that_somebody_makes_at_the_same_moment_is_filled() {
         let make = format!("SELECT public.create_tenant_schema('{id}')");
         let making = tokio::spawn(async move { maker.batch_execute(&make).await });
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
-                     AND database IS NULL AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
-        while database.text(waits).await == "0" {
-            assert!(!making.is_finished(), "{id}: nobody was waited for");
+                     AND database IS NULL 
+                     AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        while database.query_text(waits).await == "0" {
+            assert!(!making.is_finished(), "{id}: it did not wait for the other transaction");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         somebody.batch_execute(end).await.unwrap();
@@ -89,10 +91,10 @@ async fn a_schema_that_somebody_makes_at_the_same_moment_is_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn makers_who_meet_at_a_damaged_tenant_take_turns() {
+async fn calls_that_repair_one_tenant_wait_for_each_other() {
     let database = Database::with("turns", &["default"]).await;
     for _ in 0..5 {
-        database.run("DROP SCHEMA tenant_default CASCADE").await;
+        database.execute("DROP SCHEMA tenant_default CASCADE").await;
         let mut running = Vec::new();
         for _ in 0..4 {
             let maker = database.owner().await;
@@ -108,22 +110,27 @@ async fn makers_who_meet_at_a_damaged_tenant_take_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_mend_the_same_tenants_both_succeed() {
+async fn two_bootstraps_that_repair_the_same_tenants_both_succeed() {
     let database = Database::with("repairers", &["a", "b", "c"]).await;
     for id in ["a", "b", "c"] {
         database
-            .run(&format!("DROP TABLE tenant_{id}.context_changes; DROP INDEX tenant_{id}.idx_contexts_tags"))
+            .execute(&format!(
+                "DROP TABLE tenant_{id}.context_changes; DROP INDEX tenant_{id}.idx_contexts_tags"
+            ))
             .await;
     }
-    database.run("DROP FUNCTION public.cleanup_expired_contexts(text)").await;
+    database.execute("DROP FUNCTION public.cleanup_expired_contexts(text)").await;
     let url = database.server.url(&database.name);
     let plan = plan(&["a", "b", "c"]);
     let (first, second) =
         (tokio::spawn(bootstrap(url.clone(), plan.clone())), tokio::spawn(bootstrap(url, plan)));
     let reports = [first.await.unwrap(), second.await.unwrap()];
     for report in &reports {
-        let wrong: Vec<&Finding> =
-            report.wrong.iter().filter(|finding| matches!(finding.kind, Kind::Refused { .. })).collect();
+        let wrong: Vec<&Finding> = report
+            .wrong
+            .iter()
+            .filter(|finding| matches!(finding.kind, FindingKind::Refused { .. }))
+            .collect();
         assert_eq!(wrong, Vec::<&Finding>::new(), "{report:?}");
     }
     assert_eq!(database.examine(&["a", "b", "c"]).await, []);

@@ -6,70 +6,78 @@ use context_testing::{OWNER, SUPERUSER};
 
 use crate::support::{Database, refused};
 
-/// A context outside the tree, as somebody's psql writes one.
+/// Inserts a context outside the tree, as somebody may do with psql.
 const INSERT: &str = "INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id, terms)
-                      VALUES ('ctx_01970000-0000-7000-8000-000000000001', '{\"a\": 1}', 'note', 'default', '{word}')";
+                      VALUES ('ctx_01970000-0000-7000-8000-000000000001', '{\"a\": 1}', 'note', 'default',
+                              '{word}')";
 
 #[tokio::test]
 async fn a_tenant_is_made_from_psql_and_making_it_again_changes_nothing() {
     let database = Database::with("psql", &["default"]).await;
     let make = ["-c", "SELECT public.create_tenant_schema('demo')"];
     assert_eq!(database.psql(Path::new("."), &make).unwrap(), "\n");
-    database.run("UPDATE tenant_demo.contexts SET context_data = '{\"kept\": true}'").await;
+    database.execute("UPDATE tenant_demo.contexts SET context_data = '{\"kept\": true}'").await;
     let facts = "SELECT c::text || t::text FROM tenant_demo.contexts c, public.tenants t WHERE t.id = 'demo'";
-    let before = database.text(facts).await;
+    let before = database.query_text(facts).await;
     assert_eq!(database.psql(Path::new("."), &make).unwrap(), "\n");
-    assert_eq!(database.text(facts).await, before);
+    assert_eq!(database.query_text(facts).await, before);
     assert_eq!(
-        database.text("SELECT count(*) FROM public.migration_history WHERE tenant = 'demo'").await,
+        database.query_text("SELECT count(*) FROM public.migration_history WHERE tenant = 'demo'").await,
         "5"
     );
     assert_eq!(database.examine(&["demo"]).await, []);
 }
 
 #[tokio::test]
-async fn who_may_act_for_the_owner_makes_what_the_owner_owns() {
+async fn a_member_of_the_owner_makes_what_the_owner_owns() {
     let database = Database::with("acting", &["default"]).await;
     let superuser = database.server.connect(SUPERUSER, &database.name).await;
     superuser.batch_execute("SELECT public.create_tenant_schema('demo')").await.unwrap();
     let who: String = superuser.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);
-    assert_eq!(who, SUPERUSER, "the caller is again who it was");
+    assert_eq!(who, SUPERUSER, "the role of the caller is restored");
     let owners =
         "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'tenant_demo'::regnamespace
                   UNION SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'tenant_demo'";
-    assert_eq!(database.texts(owners).await, [OWNER]);
-    // Within a transaction, too.
+    assert_eq!(database.query_texts(owners).await, [OWNER]);
+    // Within a transaction as well.
     superuser
         .batch_execute(
             "BEGIN; SELECT public.create_tenant_schema('more'); CREATE TABLE public.mine (id int); COMMIT",
         )
         .await
         .unwrap();
-    assert_eq!(database.text("SELECT tableowner FROM pg_tables WHERE tablename = 'mine'").await, SUPERUSER);
+    assert_eq!(
+        database.query_text("SELECT tableowner FROM pg_tables WHERE tablename = 'mine'").await,
+        SUPERUSER
+    );
 }
 
 #[tokio::test]
-async fn what_is_no_tenant_gets_no_schema() {
+async fn an_id_that_is_not_in_the_directory_gets_no_schema() {
     let database = Database::with("none", &["default"]).await;
     let complete = "SELECT public.complete_tenant('ghost', 'ctx_01970000-0000-7000-8000-000000000001')";
     let (code, message) = refused(database.owner().await.batch_execute(complete).await);
     assert_eq!((code.as_str(), message.as_str()), ("P0002", "there is no tenant 'ghost'"));
-    assert_eq!(database.text("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_ghost'").await, "0");
+    assert_eq!(
+        database.query_text("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_ghost'").await,
+        "0"
+    );
 }
 
 #[tokio::test]
-async fn a_tenant_whose_table_takes_no_global_node_is_not_told_as_made() {
+async fn a_tenant_whose_table_takes_no_global_node_is_not_made() {
     let database = Database::with("swallowed", &["default"]).await;
     let swallow = "DELETE FROM tenant_default.contexts;
         CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-        CREATE TRIGGER swallow BEFORE INSERT ON tenant_default.contexts FOR EACH ROW EXECUTE FUNCTION public.swallow()";
-    database.run(swallow).await;
+        CREATE TRIGGER swallow BEFORE INSERT ON tenant_default.contexts
+            FOR EACH ROW EXECUTE FUNCTION public.swallow()";
+    database.execute(swallow).await;
     let make = "SELECT public.create_tenant_schema('default')";
     let (code, message) = refused(database.owner().await.batch_execute(make).await);
-    let says = "the tenant default has no global node, and its table takes none";
+    let says = "the tenant default has no global node, and its table accepts none";
     assert_eq!((code.as_str(), message.as_str()), ("55000", says));
-    database.run("DROP TRIGGER swallow ON tenant_default.contexts").await;
-    database.run(make).await;
+    database.execute("DROP TRIGGER swallow ON tenant_default.contexts").await;
+    database.execute(make).await;
     assert_eq!(database.examine(&["default"]).await, []);
 }
 
@@ -79,22 +87,24 @@ async fn making_a_complete_tenant_again_takes_no_lock_on_its_tables() {
     let mut writer = database.owner().await;
     let writing = writer.transaction().await.unwrap();
     writing.batch_execute("UPDATE tenant_default.contexts SET title = 'held'").await.unwrap();
-    database.run("SET lock_timeout = '1s'; SELECT public.create_tenant_schema('default')").await;
+    database.execute("SET lock_timeout = '1s'; SELECT public.create_tenant_schema('default')").await;
     writing.rollback().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_a_tenant_visibly_lacks_comes_back_when_it_is_made_again() {
+async fn missing_tables_come_back_when_a_tenant_is_made_again() {
     let database = Database::with("lacks", &["a", "b"]).await;
-    database.run("DROP TABLE tenant_a.context_changes; DELETE FROM tenant_b.contexts").await;
-    database.run("SELECT public.create_tenant_schema('a'); SELECT public.create_tenant_schema('b')").await;
+    database.execute("DROP TABLE tenant_a.context_changes; DELETE FROM tenant_b.contexts").await;
+    database
+        .execute("SELECT public.create_tenant_schema('a'); SELECT public.create_tenant_schema('b')")
+        .await;
     assert_eq!(database.examine(&["a", "b"]).await, []);
 }
 
 #[tokio::test]
-async fn somebodys_update_raises_the_version_and_takes_the_words() {
+async fn an_update_from_psql_raises_the_version_and_clears_the_terms() {
     let database = Database::with("trigger", &["default"]).await;
-    database.run(INSERT).await;
+    database.execute(INSERT).await;
     let row = "SELECT version || ' ' || (terms IS NULL) || ' ' || (updated_at > created_at)
                FROM tenant_default.contexts WHERE id = 'ctx_01970000-0000-7000-8000-000000000001'";
     let update = |what: &str| {
@@ -102,10 +112,10 @@ async fn somebodys_update_raises_the_version_and_takes_the_words() {
             "UPDATE tenant_default.contexts SET {what} WHERE id = 'ctx_01970000-0000-7000-8000-000000000001'"
         )
     };
-    assert_eq!(database.text(row).await, "1 false false");
-    // What is no content raises no version, but its time is set.
-    database.run(&update("terms = '{other}'")).await;
-    assert_eq!(database.text(row).await, "1 false true");
+    assert_eq!(database.query_text(row).await, "1 false false");
+    // A column that is no content leaves the version, and sets updated_at.
+    database.execute(&update("terms = '{other}'")).await;
+    assert_eq!(database.query_text(row).await, "1 false true");
     let contents = [
         "context_data = '{\"a\": 2}'",
         "context_type = 'other'",
@@ -117,31 +127,32 @@ async fn somebodys_update_raises_the_version_and_takes_the_words() {
         "inheritance = '{\"inherit\": false}'",
     ];
     for (index, content) in contents.iter().enumerate() {
-        database.run(&update(content)).await;
-        assert_eq!(database.text(row).await, format!("{} true true", index + 2), "{content}");
-        database.run(&update("terms = '{again}'")).await;
+        database.execute(&update(content)).await;
+        assert_eq!(database.query_text(row).await, format!("{} true true", index + 2), "{content}");
+        database.execute(&update("terms = '{again}'")).await;
     }
-    // Who lowers the version or leaves it is not the service; who raises it is, and is left alone.
-    database.run(&update("version = 3, title = 'lowered'")).await;
-    assert_eq!(database.text(row).await, "10 true true");
+    // An UPDATE that does not raise the version is not the service's; one that raises it is, and is left
+    // alone.
+    database.execute(&update("version = 3, title = 'lowered'")).await;
+    assert_eq!(database.query_text(row).await, "10 true true");
     database
-        .run(&update("version = 11, title = 'served', terms = '{served}', updated_at = created_at"))
+        .execute(&update("version = 11, title = 'served', terms = '{served}', updated_at = created_at"))
         .await;
-    assert_eq!(database.text(row).await, "11 false false");
+    assert_eq!(database.query_text(row).await, "11 false false");
 }
 
 #[tokio::test]
-async fn another_systems_table_has_its_time_set_and_nothing_else() {
+async fn another_systems_table_gets_updated_at_set_and_nothing_else() {
     let database = Database::with("others", &["default"]).await;
     database
-        .run(
+        .execute(
             "CREATE TABLE public.contexts (id int, updated_at timestamptz DEFAULT '2000-01-01');
              CREATE TRIGGER theirs BEFORE UPDATE ON public.contexts
              FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
              INSERT INTO public.contexts VALUES (1); UPDATE public.contexts SET id = 2;",
         )
         .await;
-    assert_eq!(database.text("SELECT updated_at > '2001-01-01' FROM public.contexts").await, "true");
+    assert_eq!(database.query_text("SELECT updated_at > '2001-01-01' FROM public.contexts").await, "true");
 }
 
 #[tokio::test]
@@ -170,7 +181,8 @@ async fn the_tree_keeps_its_shape() {
         format!(
             "INSERT INTO tenant_default.contexts
                  (id, context_data, context_type, tenant_id, context_level, parent_id, node_key, expires_at)
-             VALUES ('ctx_01970000-0000-7000-8000-00000000000{id}', '{{}}', 't', 'default', {level}, {parent}, {key}, {expires})"
+             VALUES ('ctx_01970000-0000-7000-8000-00000000000{id}', '{{}}', 't', 'default', {level},
+                     {parent}, {key}, {expires})"
         )
     };
     owner.batch_execute(&insert("b", "'project'", global, "'web'", "NULL")).await.unwrap();

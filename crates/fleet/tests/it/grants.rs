@@ -20,7 +20,8 @@ async fn a_serving_role_can_serve() {
     for statement in [
         "SELECT FROM public.tenants; SELECT FROM public.migration_history; SELECT FROM public.serving_roles",
         "INSERT INTO public.api_keys (id, name, secret_hash, created_at) VALUES ('k', 'n', 'h', now())",
-        "UPDATE public.api_keys SET last_used_at = now(); SELECT FROM public.api_keys; DELETE FROM public.api_keys",
+        "UPDATE public.api_keys SET last_used_at = now(); SELECT FROM public.api_keys;
+         DELETE FROM public.api_keys",
         "INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id)
          VALUES ('ctx_01970000-0000-7000-8000-00000000000c', '{}', 't', 'default')",
         "UPDATE tenant_default.contexts SET title = 't'; SELECT FROM tenant_default.contexts FOR UPDATE",
@@ -30,7 +31,8 @@ async fn a_serving_role_can_serve() {
          VALUES ('default', pg_current_xact_id(), 'c', 1, 'create', now(), 'x', 'y')",
         "SELECT FROM tenant_default.context_changes; DELETE FROM tenant_default.context_changes",
         "INSERT INTO tenant_default.context_inheritance_cache (id, context_id) VALUES ('i', 'c')",
-        "UPDATE tenant_default.context_inheritance_cache SET hit_count = 1; DELETE FROM tenant_default.context_inheritance_cache",
+        "UPDATE tenant_default.context_inheritance_cache SET hit_count = 1;
+         DELETE FROM tenant_default.context_inheritance_cache",
         "SELECT public.cleanup_expired_contexts('default')",
     ] {
         let done = server.batch_execute(statement).await;
@@ -41,7 +43,7 @@ async fn a_serving_role_can_serve() {
 #[tokio::test]
 async fn a_serving_role_can_do_nothing_else() {
     let database = served("cannot").await;
-    database.run("CREATE SCHEMA private; CREATE TABLE private.things (id int)").await;
+    database.execute("CREATE SCHEMA private; CREATE TABLE private.things (id int)").await;
     let server = database.server.connect(SERVER, &database.name).await;
     for statement in [
         "SELECT FROM private.things",
@@ -61,7 +63,8 @@ async fn a_serving_role_can_do_nothing_else() {
         "SELECT public.complete_tenant('default', 'x')",
         "SELECT public.grant_tenant('default')",
         "SELECT public.add_missing_constraints('tenant_default.contexts', '{}')",
-        "CREATE OR REPLACE FUNCTION public.create_tenant_schema(tenant_id text) RETURNS void LANGUAGE sql AS 'SELECT'",
+        "CREATE OR REPLACE FUNCTION public.create_tenant_schema(tenant_id text) RETURNS void LANGUAGE sql AS \
+         'SELECT'",
     ] {
         let (code, message) = refused(server.batch_execute(statement).await);
         assert_eq!(code, "42501", "{statement}: {message}");
@@ -73,30 +76,31 @@ async fn a_serving_role_can_do_nothing_else() {
         format!("the role {SERVER} may not make tenants: only {OWNER}, which owns this installation, may")
     );
     let owned = format!("SELECT count(*) FROM pg_class WHERE relowner = '{SERVER}'::regrole");
-    assert_eq!(database.text(&owned).await, "0");
+    assert_eq!(database.query_text(&owned).await, "0");
 }
 
 #[tokio::test]
-async fn nobody_else_has_any_right_in_a_tenants_schema() {
+async fn public_has_no_right_in_a_tenants_schema() {
     let database = Database::empty("public").await;
-    // What an administrator may have set for all that is made later.
+    // Default privileges that an administrator may have set.
     let defaults = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
                     ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC";
-    database.run(defaults).await;
+    database.execute(defaults).await;
     database.bootstrap(&["default"]).await;
     let other = database.server.connect(SERVER, &database.name).await;
     for statement in ["SELECT FROM tenant_default.contexts", "SELECT FROM tenant_default.context_changes"] {
         assert_eq!(refused(other.batch_execute(statement).await).0, "42501", "{statement}");
     }
     let rights = "SELECT count(*) FROM (
-                      SELECT aclexplode(relacl) AS held FROM pg_class WHERE relnamespace = 'tenant_default'::regnamespace
+                      SELECT aclexplode(relacl) AS held FROM pg_class WHERE relnamespace
+                          = 'tenant_default'::regnamespace
                       UNION ALL SELECT aclexplode(nspacl) FROM pg_namespace WHERE nspname = 'tenant_default'
                   ) AS rights WHERE (held).grantee = 0";
-    assert_eq!(database.text(rights).await, "0");
+    assert_eq!(database.query_text(rights).await, "0");
 }
 
 #[tokio::test]
-async fn a_role_that_comes_later_is_granted_every_tenant_also_those_not_listed() {
+async fn a_role_that_comes_later_is_granted_every_tenant_unlisted_ones_too() {
     let database = Database::with("later", &["default", "other"]).await;
     let report = database.fleet().await.bootstrap(&serving(&["default"], SERVER), &mut |_| {}).await.unwrap();
     let repaired: Vec<_> = report.repaired.iter().map(ToString::to_string).collect();
@@ -104,33 +108,34 @@ async fn a_role_that_comes_later_is_granted_every_tenant_also_those_not_listed()
         repaired,
         [
             format!("the installation is not granted to the serving role {SERVER}"),
-            format!("tenant default: the schema is not granted to the serving role {SERVER}"),
-            format!("tenant other: the schema is not granted to the serving role {SERVER}"),
+            format!("tenant default: the schema tenant_default is not granted to the serving role {SERVER}"),
+            format!("tenant other: the schema tenant_other is not granted to the serving role {SERVER}"),
         ]
     );
     assert_eq!((report.made.len(), report.wrong.len()), (0, 0));
-    database.run("SELECT public.create_tenant_schema('new')").await;
+    database.execute("SELECT public.create_tenant_schema('new')").await;
     let server = database.server.connect(SERVER, &database.name).await;
     for id in ["default", "other", "new"] {
         server.batch_execute(&format!("SELECT FROM tenant_{id}.contexts")).await.unwrap();
     }
-    // Named or not, it is recorded.
+    // Whether the plan names it or not, it is recorded.
     assert_eq!(database.bootstrap(&["default"]).await, Report::default());
     let named = database.fleet().await.bootstrap(&serving(&["default"], SERVER), &mut |_| {}).await.unwrap();
     assert_eq!(named, Report::default());
 }
 
 #[tokio::test]
-async fn rights_that_were_taken_away_come_back() {
+async fn revoked_rights_are_granted_again() {
     let database = served("taken").await;
     database
-        .run(&format!(
-            "REVOKE DELETE ON tenant_default.contexts FROM {SERVER}; REVOKE DELETE ON public.api_keys FROM {SERVER};
+        .execute(&format!(
+            "REVOKE DELETE ON tenant_default.contexts FROM {SERVER}; REVOKE DELETE ON public.api_keys FROM
+                 {SERVER};
              REVOKE ALL ON FUNCTION public.cleanup_expired_contexts(text) FROM {SERVER}"
         ))
         .await;
     let expected = [
-        "tenant default: the schema",
+        "tenant default: the schema tenant_default",
         "the function public.cleanup_expired_contexts(text)",
         "the table public.api_keys",
     ]
@@ -144,7 +149,7 @@ async fn rights_that_were_taken_away_come_back() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_gone_is_told_and_forgotten() {
+async fn a_role_that_no_longer_exists_is_reported_and_forgotten() {
     let database = Database::empty("gone").await;
     let role = format!("server_{}", database.name);
     database.server.execute(SUPERUSER, &format!("CREATE ROLE {role}")).await;
@@ -153,17 +158,17 @@ async fn a_role_that_is_gone_is_told_and_forgotten() {
     database.server.execute(&database.name, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     assert_eq!(database.words(&["default"]).await, [format!("the serving role {role} is missing")]);
     // Making tenants does not fail because of it.
-    database.run("SELECT public.create_tenant_schema('meanwhile')").await;
+    database.execute("SELECT public.create_tenant_schema('meanwhile')").await;
     let server = database.server.connect(SERVER, &database.name).await;
     server.batch_execute("SELECT FROM tenant_default.contexts, tenant_meanwhile.contexts").await.unwrap();
     let report = database.bootstrap(&["default"]).await;
-    assert_eq!(report.notices, [format!("the serving role {role} is gone: it is no longer recorded")]);
+    assert_eq!(report.notices, [format!("the serving role {role} no longer exists: its record was deleted")]);
     assert_eq!(report.wrong, []);
     assert_eq!(database.examine(&["default"]).await, []);
 }
 
 #[tokio::test]
-async fn a_role_that_there_is_not_is_refused_with_what_to_do() {
+async fn a_role_that_does_not_exist_is_refused_with_what_to_do() {
     let database = Database::empty("nobody").await;
     let refusal = database.fleet().await.bootstrap(&serving(&["default"], "nobody"), &mut |_| {}).await;
     let Err(error @ Error::Unavailable { .. }) = refusal else { panic!("{refusal:?}") };
@@ -172,7 +177,7 @@ async fn a_role_that_there_is_not_is_refused_with_what_to_do() {
     // The owner needs no grants, and is no serving role.
     let report = database.fleet().await.bootstrap(&serving(&["default"], OWNER), &mut |_| {}).await.unwrap();
     assert_eq!(report.wrong, []);
-    assert_eq!(database.text("SELECT count(*) FROM public.serving_roles").await, "0");
+    assert_eq!(database.query_text("SELECT count(*) FROM public.serving_roles").await, "0");
     assert_eq!(
         database.fleet().await.bootstrap(&plan(&["default"]), &mut |_| {}).await.unwrap(),
         Report::default()

@@ -1,4 +1,4 @@
-//! The ids of tenants: each is exact or refused.
+//! The ids of tenants: each is taken exactly, or refused.
 
 use crate::support::{Database, refused};
 
@@ -12,15 +12,15 @@ async fn ids_that_look_alike_are_different_tenants() {
     for id in ids {
         owner.execute("SELECT public.create_tenant_schema($1)", &[&id]).await.unwrap();
         let own = format!("SELECT tenant_id FROM \"tenant_{id}\".contexts");
-        assert_eq!(database.texts(&own).await, [id]);
+        assert_eq!(database.query_texts(&own).await, [id]);
     }
     let all: Vec<&str> = ids.into_iter().chain(["default"]).collect();
     assert_eq!(database.examine(&all).await, []);
-    assert_eq!(database.text("SELECT count(*) FROM public.tenants").await, "6");
+    assert_eq!(database.query_text("SELECT count(*) FROM public.tenants").await, "6");
 }
 
 #[tokio::test]
-async fn what_is_no_id_is_refused_with_the_rule() {
+async fn an_invalid_id_is_refused_with_the_rule() {
     let database = Database::with("refused", &["default"]).await;
     let owner = database.owner().await;
     let long = "x".repeat(49);
@@ -59,10 +59,10 @@ async fn what_is_no_id_is_refused_with_the_rule() {
         );
     }
     assert_eq!(
-        database.texts("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'").await,
+        database.query_texts("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'").await,
         ["tenant_default"]
     );
-    assert_eq!(database.texts("SELECT id FROM public.tenants").await, ["default"]);
-    let beside = "INSERT INTO public.tenants (id, generation) VALUES ('No', gen_random_uuid())";
-    assert_eq!(refused(owner.batch_execute(beside).await).0, "23514");
+    assert_eq!(database.query_texts("SELECT id FROM public.tenants").await, ["default"]);
+    let insert = "INSERT INTO public.tenants (id, generation) VALUES ('No', gen_random_uuid())";
+    assert_eq!(refused(owner.batch_execute(insert).await).0, "23514");
 }

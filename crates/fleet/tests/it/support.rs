@@ -16,20 +16,20 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// An empty one.
+    /// An empty database.
     pub(crate) async fn empty(purpose: &str) -> Self {
         let server = context_testing::postgres().await;
         Self { server, name: server.create_database(purpose).await }
     }
 
-    /// One with these tenants.
+    /// A database with these tenants.
     pub(crate) async fn with(purpose: &str, ids: &[&str]) -> Self {
         let database = Self::empty(purpose).await;
         database.bootstrap(ids).await;
         database
     }
 
-    /// The fleet, as the owner.
+    /// A fleet that is connected as the owner.
     pub(crate) async fn fleet(&self) -> Fleet {
         self.fleet_as(OWNER).await
     }
@@ -43,7 +43,7 @@ impl Database {
         self.fleet().await.bootstrap(&plan(ids), &mut |_| {}).await.unwrap()
     }
 
-    /// Bootstraps and tells why that is refused.
+    /// Bootstraps and returns why that was refused.
     pub(crate) async fn refusal(&self, ids: &[&str]) -> String {
         self.fleet().await.bootstrap(&plan(ids), &mut |_| {}).await.unwrap_err().to_string()
     }
@@ -52,7 +52,7 @@ impl Database {
         self.fleet().await.examine(&tenants(ids)).await.unwrap()
     }
 
-    /// What an examination finds, in words.
+    /// Returns the messages of what an examination finds.
     pub(crate) async fn words(&self, ids: &[&str]) -> Vec<String> {
         self.examine(ids).await.iter().map(ToString::to_string).collect()
     }
@@ -63,26 +63,26 @@ impl Database {
     }
 
     /// Runs statements as the owner.
-    pub(crate) async fn run(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         let done = self.owner().await.batch_execute(statements).await;
         assert!(done.is_ok(), "{statements}: {done:?}");
     }
 
-    /// The first column of what a query gives, as text.
-    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+    /// Returns the first column of a query's rows, as text.
+    pub(crate) async fn query_texts(&self, query: &str) -> Vec<String> {
         let wrapped = format!("SELECT result.value::text FROM ({query}) AS result (value)");
         let rows = self.owner().await.query(&wrapped, &[]).await;
         rows.unwrap_or_else(|error| panic!("{query}: {error:?}")).iter().map(|row| row.get(0)).collect()
     }
 
-    /// The one value that a query gives, as text.
-    pub(crate) async fn text(&self, query: &str) -> String {
-        let texts = self.texts(query).await;
+    /// Returns the one value of a query, as text.
+    pub(crate) async fn query_text(&self, query: &str) -> String {
+        let texts = self.query_texts(query).await;
         assert_eq!(texts.len(), 1, "{query}");
         texts[0].clone()
     }
 
-    /// What psql prints, or what it says went wrong.
+    /// Runs psql. Returns what it prints, or its errors.
     pub(crate) fn psql(&self, folder: &Path, arguments: &[&str]) -> Result<String, String> {
         let mut psql = Command::new("psql");
         psql.args(["-XqAt", &self.server.url(&self.name)]).args(arguments).current_dir(folder);
@@ -101,12 +101,12 @@ pub(crate) fn plan(ids: &[&str]) -> Plan {
     Plan { tenants: tenants(ids), serving_roles: Vec::new(), workers: 2 }
 }
 
-/// The plan with a role that serves.
+/// A plan with a serving role.
 pub(crate) fn serving(ids: &[&str], role: &str) -> Plan {
     Plan { serving_roles: vec![role.to_owned()], ..plan(ids) }
 }
 
-/// What the server says of a refused statement: SQLSTATE and message.
+/// Returns SQLSTATE and message of a statement that the server refused.
 pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, tokio_postgres::Error>) -> (String, String) {
     let error = result.unwrap_err();
     let error = error.as_db_error().unwrap_or_else(|| panic!("{error:?}"));

@@ -1,4 +1,4 @@
-//! What somebody changed by hand is told as what it is: repaired, lost, or wrong still.
+//! What somebody changed by hand is reported as repaired, lost or still wrong.
 
 use context_fleet::Finding;
 use context_testing::{OWNER, SERVER, SUPERUSER};
@@ -9,10 +9,10 @@ fn words(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
 }
 
-/// What is found after `damage` and stays wrong, whatever bootstrap does.
+/// Asserts that `damage` is found, and that bootstrap leaves it as it is.
 async fn stays_wrong(purpose: &str, damage: &str, wrong: &[&str]) {
     let database = Database::with(purpose, &["default", "other"]).await;
-    database.run(damage).await;
+    database.execute(damage).await;
     assert_eq!(database.words(&["default", "other"]).await, wrong, "{damage}");
     let report = database.bootstrap(&["default", "other"]).await;
     assert_eq!(words(&report.wrong), wrong, "{damage}");
@@ -20,7 +20,7 @@ async fn stays_wrong(purpose: &str, damage: &str, wrong: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_column_of_another_type_is_wrong_and_stays_it() {
+async fn a_column_of_another_type_stays_wrong() {
     stays_wrong(
         "types",
         "ALTER TABLE tenant_default.contexts ALTER COLUMN title TYPE int USING null;
@@ -34,7 +34,7 @@ async fn a_column_of_another_type_is_wrong_and_stays_it() {
 }
 
 #[tokio::test]
-async fn what_changes_how_a_table_works_is_wrong_and_stays_it() {
+async fn row_security_rules_and_triggers_stay_wrong() {
     stays_wrong(
         "ways",
         "ALTER TABLE tenant_default.contexts ENABLE ROW LEVEL SECURITY;
@@ -55,11 +55,11 @@ async fn what_changes_how_a_table_works_is_wrong_and_stays_it() {
 }
 
 #[tokio::test]
-async fn what_everybody_may_do_with_a_tenant_is_taken_away() {
+async fn rights_of_public_on_a_tenant_are_revoked() {
     let database = Database::with("public", &["default"]).await;
     let open =
         "GRANT USAGE ON SCHEMA tenant_default TO PUBLIC; GRANT SELECT ON tenant_default.contexts TO PUBLIC";
-    database.run(open).await;
+    database.execute(open).await;
     let found = [
         "tenant default: the schema tenant_default is open to every role (PUBLIC)",
         "tenant default: the table contexts is open to every role (PUBLIC)",
@@ -71,22 +71,22 @@ async fn what_everybody_may_do_with_a_tenant_is_taken_away() {
 }
 
 #[tokio::test]
-async fn a_schema_public_that_was_made_anew_is_granted_and_what_it_held_is_told_as_lost() {
+async fn a_recreated_schema_public_is_granted_and_its_tables_are_reported_as_lost() {
     let database = Database::empty("renewed").await;
     let plan = serving(&["default"], SERVER);
     database.fleet().await.bootstrap(&plan, &mut |_| {}).await.unwrap();
-    let renew = format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {OWNER}");
-    database.server.execute(&database.name, &renew).await;
+    let recreate = format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {OWNER}");
+    database.server.execute(&database.name, &recreate).await;
     let report = database.fleet().await.bootstrap(&plan, &mut |_| {}).await.unwrap();
     let lost = ["tenants", "api_keys", "migration_history", "serving_roles"]
-        .map(|table| format!("the table public.{table} is missing"));
+        .map(|table| format!("the table public.{table} was missing and was recreated, empty"));
     assert_eq!((words(&report.lost), words(&report.wrong)), (lost.to_vec(), vec![]), "{report:?}");
     assert!(!report.installed);
     assert_eq!(database.fleet().await.examine_for(&plan).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn one_bootstrap_puts_the_ledger_back() {
+async fn one_bootstrap_restores_the_ledger() {
     let records = ["default", "other"]
         .map(|id| format!("tenant {id}: the ledger's record of its migrations is missing"));
     for (purpose, damage, finding) in [
@@ -98,7 +98,7 @@ async fn one_bootstrap_puts_the_ledger_back() {
         ),
     ] {
         let database = Database::with(purpose, &["default", "other"]).await;
-        database.run(damage).await;
+        database.execute(damage).await;
         let mut expected = vec![format!("the table public.migration_history {finding}")];
         expected.extend(records.clone());
         assert_eq!(database.words(&["default", "other"]).await, expected, "{damage}");
@@ -109,18 +109,19 @@ async fn one_bootstrap_puts_the_ledger_back() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_only_the_ledger_remembers_is_lost() {
-    let keys = "tenant default: the row in public.tenants, and with it any API key of the tenant, is missing";
+async fn a_tenant_that_is_only_in_the_ledger_is_lost() {
+    let keys = "tenant default: the row in public.tenants was missing and was recreated; any API keys of \
+                the tenant are lost";
     for (purpose, damage, lost) in [
         ("keys", "DELETE FROM public.tenants", vec![keys]),
         (
             "all",
             "DELETE FROM public.tenants; DROP SCHEMA tenant_default CASCADE",
-            vec![keys, "tenant default: the schema tenant_default is missing"],
+            vec![keys, "tenant default: the schema tenant_default was missing and was recreated, empty"],
         ),
     ] {
         let database = Database::with(purpose, &["default"]).await;
-        database.run(damage).await;
+        database.execute(damage).await;
         let report = database.bootstrap(&["default"]).await;
         assert_eq!((words(&report.lost), words(&report.wrong)), (words_of(&lost), vec![]), "{damage}");
         assert_eq!(report.made, tenants(&["default"]));
@@ -132,7 +133,7 @@ fn words_of(texts: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn rows_written_by_hand_have_ids_and_objects_that_the_service_can_read() {
+async fn rows_written_by_hand_must_have_ids_and_objects_that_the_service_can_read() {
     let database = Database::with("rows", &["default"]).await;
     let owner = database.owner().await;
     let id = "ctx_01970000-0000-7000-8000-000000000001";
@@ -154,13 +155,13 @@ async fn rows_written_by_hand_have_ids_and_objects_that_the_service_can_read() {
 #[tokio::test]
 async fn a_schema_of_another_role_does_not_hide_what_is_wrong_with_the_others() {
     let database = Database::with("others", &["default", "other"]).await;
-    database.run("DELETE FROM tenant_other.contexts").await;
+    database.execute("DELETE FROM tenant_other.contexts").await;
     let away = format!("ALTER SCHEMA tenant_default OWNER TO {SUPERUSER}");
     database.server.execute(&database.name, &away).await;
     let found = [
         format!(
-            "tenant default: the schema tenant_default belongs to the role {SUPERUSER}, not to the owner of the \
-             installation"
+            "tenant default: the schema tenant_default belongs to the role {SUPERUSER}, not to the owner of \
+             the installation"
         ),
         "tenant other: the global node is missing".to_owned(),
     ];
@@ -170,9 +171,9 @@ async fn a_schema_of_another_role_does_not_hide_what_is_wrong_with_the_others() 
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_role_is_to_be_given_back_and_not_granted() {
+async fn an_object_of_another_role_is_to_be_given_back_and_not_granted() {
     let database = Database::with("owned", &["default"]).await;
-    database.run("DROP INDEX tenant_default.idx_contexts_tags").await;
+    database.execute("DROP INDEX tenant_default.idx_contexts_tags").await;
     let away = format!("ALTER TABLE tenant_default.contexts OWNER TO {SUPERUSER}");
     database.server.execute(&database.name, &away).await;
     let wrong = words(&database.bootstrap(&["default"]).await.wrong).join("\n");
@@ -184,9 +185,9 @@ async fn what_belongs_to_another_role_is_to_be_given_back_and_not_granted() {
 }
 
 #[tokio::test]
-async fn a_renamed_table_that_keeps_the_names_of_ours_is_named() {
+async fn a_renamed_table_whose_indexes_keep_our_names_is_reported() {
     let database = Database::with("renamed", &["default"]).await;
-    database.run("ALTER TABLE tenant_default.context_changes RENAME TO kept").await;
+    database.execute("ALTER TABLE tenant_default.context_changes RENAME TO kept").await;
     let wrong = words(&database.bootstrap(&["default"]).await.wrong);
     let taken = "tenant default: the table kept has indexes whose names this service's tables need: rename \
                  context_changes_pkey, idx_context_changes_context, idx_context_changes_idempotency";

@@ -13,6 +13,7 @@ pub(crate) mod connect;
 mod contexts;
 mod create;
 mod delete;
+mod diagnosis;
 mod directory;
 mod failure;
 mod keys;
@@ -32,13 +33,11 @@ use context_domain::clock::Clock;
 use context_domain::error::Error;
 use context_domain::id::TenantId;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 pub use connect::{ConnectionMode, PostgresUrl, Session, SessionMode};
 pub use names::{identifier, literal, schema_of};
 
 use clock::DatabaseClock;
-use completeness::Fault;
 use failure::Failure;
 use memory::Memory;
 use pool::Pool;
@@ -112,7 +111,7 @@ impl Store {
             Err(failure) => failure,
         };
         let error = if failure.is_undefined() || failure.is_denied() || failure.is_internal() {
-            self.explained(tenant, failure).await
+            self.diagnose(tenant, failure).await
         } else {
             failure.in_tenant(tenant)
         };
@@ -122,72 +121,11 @@ impl Store {
         Err(error)
     }
 
-    /// Explains the failure of a call that could not use the tenant's tables: the tenant does not exist, or
-    /// objects are missing in its schema.
-    async fn explained(&self, tenant: &TenantId, failure: Failure) -> Error {
-        match self.find(tenant).await {
-            Ok(None) => Error::TenantNotFound { tenant: tenant.clone() },
-            Ok(Some(_)) if failure.is_undefined() => match self.faults(std::slice::from_ref(tenant)).await {
-                Ok(faults) => match faults.into_values().next() {
-                    Some(faults) => Failure::damaged(unhealthy(tenant, &faults)).in_tenant(tenant),
-                    None => failure.in_tenant(tenant),
-                },
-                Err(other) => other.in_store(),
-            },
-            Ok(Some(_)) => failure.in_tenant(tenant),
-            Err(other) => other.in_store(),
-        }
-    }
-
-    /// What is wrong with the schemas of these tenants.
-    async fn faults(&self, tenants: &[TenantId]) -> Result<completeness::Faults, Failure> {
-        let schemas: Vec<_> = tenants.iter().map(schema_of).collect();
-        let tables = completeness::table_names();
-        let params: [Param<'_>; 2] = [(&schemas, Type::TEXT_ARRAY), (&tables, Type::TEXT_ARRAY)];
-        let rows = self.pool.query(None, StatementKind::Scan, completeness::CATALOG, &params).await?;
-        Ok(completeness::read(&rows)?)
-    }
-
     fn suspects(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
         // A panic cannot leave the set half changed.
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What is wrong with a tenant that lacks this, and what to do.
-fn missing(tenant: &TenantId, lacks: &[String]) -> String {
-    let verb = if lacks.len() == 1 { "is" } else { "are" };
-    format!("{} {verb} missing: run `context-service bootstrap --tenant-id {tenant}`", named(lacks))
-}
-
-/// What is wrong with a tenant of which this was found, and what to do.
-fn unhealthy(tenant: &TenantId, faults: &[Fault]) -> String {
-    let lacks = faults.iter().filter_map(|fault| match fault {
-        Fault::Missing(object) => Some(object.clone()),
-        Fault::Open(_) | Fault::Changed { .. } => None,
-    });
-    let lacks: Vec<_> = lacks.collect();
-    if !lacks.is_empty() {
-        return missing(tenant, &lacks);
-    }
-    let words: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let advice = if faults.iter().all(|fault| matches!(fault, Fault::Open(_))) {
-        format!("run `context-service bootstrap --tenant-id {tenant}`")
-    } else {
-        "that was changed by hand, and must be put back by hand".to_owned()
-    };
-    format!("{}: {advice}", named(&words))
-}
-
-/// The first of these, and how many there are besides.
-fn named(things: &[String]) -> String {
-    let (named, more) = things.split_at_checked(MAX_NAMED).unwrap_or((things, &[]));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} things more", more.len()) };
-    format!("{}{more}", named.join(", "))
-}
-
-/// Things that are named before they are only counted.
-const MAX_NAMED: usize = 5;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
-//! What keeps the store in order: whether it works at all, and what is wrong with which tenant.
+//! Checks of the store: whether it works at all, and what is wrong with which tenant.
 //!
-//! To look at every tenant, a connection is opened and closed again: the server's process remembers the tables that it has
-//! met, and those that serve are to stay small.
+//! Every tenant is checked over a connection that is opened for it and closed after: a server process caches
+//! each table that it has opened, and those that serve calls are to stay small.
 
 use async_trait::async_trait;
 use context_domain::error::Error;
@@ -11,19 +11,20 @@ use context_domain::tenant::Tenant;
 use tokio_postgres::types::Type;
 
 use super::connect::SessionMode;
+use super::diagnosis::{describe_faults, describe_missing};
 use super::failure::Failure;
 use super::pool::Pool;
 use super::statement::{Param, StatementKind};
-use super::{CONTROL_REVISION, Store, TENANT_REVISION, missing, rows, schema_of, statements, unhealthy};
+use super::{CONTROL_REVISION, Store, TENANT_REVISION, rows, schema_of, statements};
 
-/// Tenants that are looked at by one statement. It locks each table and index that it names, for which the server has room
-/// for some thousand.
-const BATCH: usize = 50;
+/// Tenants that one statement checks. It locks each table and index that it names, and the server's lock
+/// table holds a few thousand.
+const TENANTS_PER_STATEMENT: usize = 50;
 /// Rows that are read at a time where everything is read.
-const READ: usize = 100;
+const ROWS_PER_PAGE: usize = 100;
 
-/// What the service needs of the control schema, and the revision that it has.
-const CONTROL: &str = "
+/// Reads the revision of the control schema, and the tables in it that the service needs.
+const CONTROL_STATE: &str = "
     SELECT (SELECT max(revision) FROM public.migration_history WHERE tenant IS NULL AND status = 'applied'),
         (SELECT count(*) FROM (SELECT FROM public.tenants LIMIT 1) AS t),
         (SELECT count(*) FROM (SELECT FROM public.api_keys LIMIT 1) AS k)";
@@ -33,11 +34,11 @@ const SERVER: &str = "SELECT current_setting('server_version'), current_user::te
 #[async_trait]
 impl Upkeep for Store {
     async fn checks(&self) -> Vec<Check> {
-        self.look(Depth::Quick).await
+        self.check_all(Depth::Quick).await
     }
 
     async fn inspect(&self) -> Vec<Check> {
-        self.look(Depth::Everything).await
+        self.check_all(Depth::Everything).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -57,7 +58,7 @@ impl Upkeep for Store {
             Some(SessionMode::Pooled) => {
                 "through a pooler: statements have no names, and share no connection"
             }
-            None => "none is open",
+            None => "no connection is open",
         };
         Ok(vec![
             ("server", format!("PostgreSQL {}", text(0)?)),
@@ -68,31 +69,34 @@ impl Upkeep for Store {
     }
 }
 
-/// How thoroughly tenants are looked at.
+/// How thoroughly tenants are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Depth {
+    /// The catalogs, the global nodes, and the rows of suspects.
     Quick,
+    /// All rows too.
     Everything,
 }
 
-/// A tenant with what was found wrong with it so far.
-type Looked = (Tenant, Option<String>);
+/// A tenant, and what was found wrong with it so far.
+type CheckedTenant = (Tenant, Option<String>);
 
 impl Store {
-    /// Whether the control schema is there and of a revision that this version works on.
+    /// Fails unless the control schema exists and has a revision that this version works on.
     pub(super) async fn control_schema_is_usable(&self) -> Result<(), Error> {
         let bootstrap = |detail: &str, failure: Option<Failure>| Error::Unavailable {
             detail: format!("{detail}: run `context-service bootstrap` as the owner"),
             source: failure.and_then(Failure::into_source),
         };
-        let rows = match self.pool.query(None, StatementKind::Read, CONTROL, &[]).await {
+        let rows = match self.pool.query(None, StatementKind::Read, CONTROL_STATE, &[]).await {
             Ok(rows) => rows,
             Err(failure) if failure.is_undefined() => {
                 return Err(bootstrap("the database holds no installation of this service", Some(failure)));
             }
             Err(failure) if failure.is_denied() => {
                 let detail = format!(
-                    "the role {} may not use the installation's tables; once it is named with --serving-role {0}",
+                    "the role {} may not use the installation's tables until it was named with \
+                     --serving-role {0}",
                     self.pool.url().user()
                 );
                 return Err(bootstrap(&detail, Some(failure)));
@@ -108,23 +112,23 @@ impl Store {
         }
     }
 
-    /// Looks at the store, and at every tenant.
-    async fn look(&self, depth: Depth) -> Vec<Check> {
-        let mut checks = vec![finding("store".to_owned(), self.check_store().await)];
+    /// Checks the store, and every tenant.
+    async fn check_all(&self, depth: Depth) -> Vec<Check> {
+        let mut checks = vec![check_of("store".to_owned(), self.check_store().await)];
         if checks.iter().any(|check| check.problem.is_some()) {
             return checks;
         }
         let visitor = self.pool.sibling(1);
         let mut after = None;
         loop {
-            match self.look_at_batch(&visitor, after.as_ref(), depth).await {
+            match self.check_batch(&visitor, after.as_ref(), depth).await {
                 Ok((_, found)) if found.is_empty() => return checks,
                 Ok((last, found)) => {
                     checks.extend(found);
                     after = last;
                 }
                 Err(failure) => {
-                    checks.push(finding("tenants".to_owned(), Err(failure.in_store())));
+                    checks.push(check_of("tenants".to_owned(), Err(failure.in_store())));
                     return checks;
                 }
             }
@@ -142,61 +146,65 @@ impl Store {
         Err(Error::Unavailable { detail: "the database takes no writes".to_owned(), source: None })
     }
 
-    /// Looks at the tenants behind `after`; the last of them, and the findings.
-    async fn look_at_batch(
+    /// Checks the tenants after `after`. Returns the last of them, and the checks.
+    async fn check_batch(
         &self,
         visitor: &Pool,
         after: Option<&TenantId>,
         depth: Depth,
     ) -> Result<(Option<TenantId>, Vec<Check>), Failure> {
-        let page = self.tenants(after, BATCH).await?;
+        let page = self.tenants(after, TENANTS_PER_STATEMENT).await?;
         let last = page.last().map(|(tenant, _)| tenant.id.clone());
         let ids: Vec<_> = page.iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let mut faults = self.faults(&ids).await?;
-        let look = |(tenant, revision): (Tenant, i32)| {
+        let check = |(tenant, revision): (Tenant, i32)| {
             let problem = match faults.remove(&schema_of(&tenant.id)) {
-                Some(faults) => Some(unhealthy(&tenant.id, &faults)),
-                None => (revision < TENANT_REVISION).then(|| behind(&tenant.id, revision)),
+                Some(faults) => Some(describe_faults(&tenant.id, &faults)),
+                None => (revision < TENANT_REVISION).then(|| describe_old_revision(&tenant.id, revision)),
             };
             (tenant, problem)
         };
-        let looked: Vec<Looked> = page.into_iter().map(look).collect();
-        let looked = self.look_for_globals(visitor, looked).await?;
+        let checked: Vec<CheckedTenant> = page.into_iter().map(check).collect();
+        let checked = self.check_global_nodes(visitor, checked).await?;
         let mut checks = Vec::new();
-        for (tenant, problem) in looked {
-            let Some(problem) = self.settled(visitor, &tenant, problem, depth).await? else { continue };
+        for (tenant, problem) in checked {
+            let Some(problem) = self.check_rows(visitor, &tenant, problem, depth).await? else { continue };
             checks.push(Check { name: format!("tenant {}", tenant.id), problem });
         }
         Ok((last, checks))
     }
 
-    /// Looks for the global nodes of those with which nothing is wrong so far.
-    async fn look_for_globals(&self, visitor: &Pool, looked: Vec<Looked>) -> Result<Vec<Looked>, Failure> {
-        let healthy: Vec<_> = looked.iter().filter(|(_, problem)| problem.is_none()).collect();
+    /// Looks for the global nodes of the tenants that are healthy so far.
+    async fn check_global_nodes(
+        &self,
+        visitor: &Pool,
+        checked: Vec<CheckedTenant>,
+    ) -> Result<Vec<CheckedTenant>, Failure> {
+        let healthy: Vec<_> = checked.iter().filter(|(_, problem)| problem.is_none()).collect();
         let healthy: Vec<_> = healthy.into_iter().map(|(tenant, _)| tenant.id.clone()).collect();
         let Ok(counts) = count_globals(visitor, &healthy).await else {
-            // One of them cannot be read: each is asked alone.
+            // One of them cannot be read: each is read alone.
             let mut found = Vec::new();
-            for (tenant, problem) in looked {
+            for (tenant, problem) in checked {
                 let problem = match problem {
                     Some(problem) => Some(problem),
-                    None => self.alone(visitor, &tenant.id).await?,
+                    None => self.check_global_node(visitor, &tenant.id).await?,
                 };
                 found.push((tenant, problem));
             }
             return Ok(found);
         };
-        let judged = |(tenant, problem): Looked| {
-            let problem = problem.or_else(|| lacks_global(&counts, &tenant.id));
+        let check = |(tenant, problem): CheckedTenant| {
+            let problem = problem.or_else(|| describe_global_nodes(&counts, &tenant.id));
             (tenant, problem)
         };
-        Ok(looked.into_iter().map(judged).collect())
+        Ok(checked.into_iter().map(check).collect())
     }
 
-    /// What is wrong with the global node of one tenant.
-    async fn alone(&self, visitor: &Pool, tenant: &TenantId) -> Result<Option<String>, Failure> {
+    /// Returns what is wrong with the global node of one tenant.
+    async fn check_global_node(&self, visitor: &Pool, tenant: &TenantId) -> Result<Option<String>, Failure> {
         match count_globals(visitor, std::slice::from_ref(tenant)).await {
-            Ok(counts) => Ok(lacks_global(&counts, tenant)),
+            Ok(counts) => Ok(describe_global_nodes(&counts, tenant)),
             Err(failure) => match self.answered::<()>(tenant, Err(failure)).await {
                 Err(Error::TenantUnhealthy { detail, .. }) => Ok(Some(detail)),
                 Err(Error::TenantNotFound { .. }) | Ok(()) => Ok(None),
@@ -205,8 +213,9 @@ impl Store {
         }
     }
 
-    /// What is wrong with a tenant after all; none if it is gone.
-    async fn settled(
+    /// Returns what is wrong with a tenant in the end, its rows included where `depth` or a failed call asks
+    /// for that; `None` if the tenant was dropped meanwhile.
+    async fn check_rows(
         &self,
         visitor: &Pool,
         tenant: &Tenant,
@@ -218,7 +227,7 @@ impl Store {
             let found = self.find(&tenant.id).await?;
             return Ok(found.filter(|(found, _)| found.generation == tenant.generation).map(|_| problem));
         }
-        // A quick look does not find the damage that a call has met.
+        // The catalogs do not show the damage that a call has met.
         let suspect = self.suspects().contains(&tenant.id);
         if depth == Depth::Quick && !suspect {
             return Ok(Some(None));
@@ -237,35 +246,35 @@ impl Store {
         }
     }
 
-    /// Reads everything that is stored of a tenant.
+    /// Reads every context and every change of a tenant, to find those that cannot be read.
     async fn read_all(&self, visitor: &Pool, tenant: &TenantId) -> Result<(), Failure> {
         let sql = statements::of_tenant(statements::ALL, tenant);
         let mut after: Option<ContextId> = None;
         loop {
-            // Every id comes after the empty text.
-            let (behind, limit) = (after.as_ref().map_or("", ContextId::as_str), rows::limit(READ));
+            // Every id is greater than the empty text.
+            let (last, limit) = (after.as_ref().map_or("", ContextId::as_str), rows::limit(ROWS_PER_PAGE));
             let params: [Param<'_>; 3] =
-                [(&tenant.as_str(), Type::TEXT), (&behind, Type::TEXT), (&limit, Type::INT8)];
+                [(&tenant.as_str(), Type::TEXT), (&last, Type::TEXT), (&limit, Type::INT8)];
             let page = visitor.query(None, StatementKind::Read, &sql, &params).await?;
             for row in &page {
                 after = Some(rows::context(row, tenant)?.id);
             }
-            if page.len() < READ {
+            if page.len() < ROWS_PER_PAGE {
                 break;
             }
         }
-        let mut query = ChangeQuery { context: None, before: None, limit: READ };
+        let mut query = ChangeQuery { context: None, before: None, limit: ROWS_PER_PAGE };
         loop {
             let page = self.page_of_changes(tenant, &query).await?;
             query.before = page.last().map(|change| (change.revision, change.context_id.clone()));
-            if page.len() < READ {
+            if page.len() < ROWS_PER_PAGE {
                 return Ok(());
             }
         }
     }
 }
 
-/// The tenants among these that have not just one global node, with how many they have.
+/// Returns those of these tenants that do not have exactly one global node, each with how many it has.
 async fn count_globals(visitor: &Pool, tenants: &[TenantId]) -> Result<Vec<(String, i64)>, Failure> {
     if tenants.is_empty() {
         return Ok(Vec::new());
@@ -281,18 +290,18 @@ async fn count_globals(visitor: &Pool, tenants: &[TenantId]) -> Result<Vec<(Stri
     found.iter().map(count).collect()
 }
 
-fn lacks_global(counts: &[(String, i64)], tenant: &TenantId) -> Option<String> {
+fn describe_global_nodes(counts: &[(String, i64)], tenant: &TenantId) -> Option<String> {
     let (_, count) = counts.iter().find(|(name, _)| name == tenant.as_str())?;
-    (*count != 1).then(|| missing(tenant, &["its global node".to_owned()]))
+    (*count != 1).then(|| describe_missing(tenant, &["its global node".to_owned()]))
 }
 
-fn behind(tenant: &TenantId, revision: i32) -> String {
+fn describe_old_revision(tenant: &TenantId, revision: i32) -> String {
     format!(
-        "its schema has the revision {revision}, and this program works on {TENANT_REVISION}: run \
+        "its schema has the revision {revision}, and this program needs {TENANT_REVISION}: run \
          `context-service bootstrap --tenant-id {tenant}`"
     )
 }
 
-fn finding(name: String, verdict: Result<(), Error>) -> Check {
-    Check { name, problem: verdict.err().map(|error| error.to_string()) }
+fn check_of(name: String, result: Result<(), Error>) -> Check {
+    Check { name, problem: result.err().map(|error| error.to_string()) }
 }

@@ -112,7 +112,7 @@ fn what_needs_a_person_is_named_and_nothing_is_changed() {
     for (before, says) in [
         (
             "UPDATE public.migration_history SET checksum = 'x' WHERE tenant = 'demo' AND revision = 2",
-            "another text of the migration 2",
+            "a migration 2 whose text differs",
         ),
         (
             "INSERT INTO public.migration_history
@@ -122,7 +122,7 @@ fn what_needs_a_person_is_named_and_nothing_is_changed() {
         ),
         (
             "DROP TABLE public.api_keys; CREATE TABLE public.api_keys (colour text)",
-            "public.api_keys is something else of that name",
+            "public.api_keys is not this service's",
         ),
     ] {
         let database = Database::with("default,demo");
