@@ -1,4 +1,4 @@
-//! Ids and secrets, made by an injected source so that tests are deterministic.
+//! Ids and secrets. They are made by an injected source, so that tests are deterministic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,20 @@ use uuid::Uuid;
 
 use crate::limits::MAX_TENANT_ID_BYTES;
 
-/// The id of a context: `ctx_` and a lower-case hyphenated UUID. Ids made later sort later (UUID version 7, RFC 9562).
+/// The id of a context: `ctx_` followed by a lower-case hyphenated UUID. Later ids sort after earlier ones
+/// (UUID version 7, RFC 9562).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextId(String);
 
 const PREFIX: &str = "ctx_";
 
 impl ContextId {
-    /// The id that holds `uuid`.
+    /// Returns the id that holds `uuid`.
     pub fn new(uuid: Uuid) -> Self {
         Self(format!("{PREFIX}{}", uuid.hyphenated()))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -37,10 +38,10 @@ impl FromStr for ContextId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let uuid = text.strip_prefix(PREFIX).and_then(|rest| Uuid::try_parse(rest).ok());
-        // Uuid reads several spellings; only the one that we write is the id.
+        // Uuid accepts several spellings; only the one that is written here is an id.
         uuid.map(Self::new)
             .filter(|id| id.0 == text)
-            .ok_or_else(|| format!("'{text}' is not a context id: it is {PREFIX} and a lower-case UUID"))
+            .ok_or_else(|| format!("'{text}' is not a context id: use {PREFIX} and a lower-case UUID"))
     }
 }
 
@@ -50,15 +51,20 @@ impl Serialize for ContextId {
     }
 }
 
-/// What a tenant's id looks like, in words for messages and help texts.
+/// What a tenant's id looks like, as a regular expression; its length follows from [`MAX_TENANT_ID_BYTES`].
+pub const TENANT_ID_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,47}$";
+
+/// What a tenant's id looks like, in words for messages and help texts; says the same as
+/// [`TENANT_ID_PATTERN`].
 pub const TENANT_ID_RULE: &str = "1 to 48 of a-z, 0-9, '_' and '-', beginning with a letter or a digit";
 
-/// The id of a tenant: `^[a-z0-9][a-z0-9_-]{0,47}$`. Nothing is folded, trimmed or cut, so that one id is one tenant.
+/// The id of a tenant, which matches [`TENANT_ID_PATTERN`]. Upper case is not folded and spaces are not
+/// trimmed, so that one tenant has one id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(String);
 
 impl TenantId {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,17 +97,17 @@ impl Serialize for TenantId {
     }
 }
 
-/// The id of a key: 32 hexadecimal digits. It is no secret.
+/// The id of an API key: 32 lower-case hexadecimal digits. It is not secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// The id that holds `uuid`.
+    /// Returns the id that holds `uuid`.
     pub fn new(uuid: Uuid) -> Self {
         Self(uuid.simple().to_string())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -119,32 +125,32 @@ impl FromStr for KeyId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = Uuid::try_parse(text).ok().map(Self::new).filter(|id| id.0 == text);
         id.ok_or_else(|| {
-            format!("'{}' is not the id of a key: it has 32 hexadecimal digits", text.escape_debug())
+            format!("'{}' is not the id of a key: an id has 32 hexadecimal digits", text.escape_debug())
         })
     }
 }
 
-/// Bytes of a key's secret.
+/// Number of bytes in an API key's secret.
 pub const SECRET_BYTES: usize = 32;
 
-/// The machine gave no random bytes; the text says why.
+/// Why the operating system gave no random bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the machine gave no random bytes: {0}")]
+#[error("the operating system gave no random bytes: {0}")]
 pub struct NoRandomness(pub String);
 
-/// Makes ids.
+/// Makes ids and secrets.
 pub trait IdSource: Send + Sync {
-    /// A UUID that was never given out before, of version 7.
+    /// Returns a UUID of version 7 that was never returned before.
     fn uuid(&self) -> Uuid;
 
-    /// 256 random bits that nobody can guess.
+    /// Returns 256 random bits that cannot be guessed.
     ///
     /// # Errors
-    /// [`NoRandomness`]
+    /// [`NoRandomness`] if the operating system gives no random bytes.
     fn secret(&self) -> Result<[u8; SECRET_BYTES], NoRandomness>;
 }
 
-/// Ids from this machine's clock and randomness.
+/// Ids from the machine's clock and the operating system's random bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomIds;
 
@@ -166,18 +172,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_only_the_spelling_it_writes() {
+    fn a_context_id_has_one_spelling() {
         let id = ContextId::new(RandomIds.uuid());
         assert_eq!(id.as_str().parse::<ContextId>().unwrap(), id);
         let upper = id.as_str().to_uppercase().replace("CTX", "ctx");
         let bare = id.as_str().trim_start_matches(PREFIX);
         for text in ["", "ctx_", "ctx_1", upper.as_str(), &format!("{id} "), bare] {
-            assert!(text.parse::<ContextId>().is_err(), "{text} was taken");
+            assert!(text.parse::<ContextId>().is_err(), "{text} was accepted");
         }
     }
 
     #[test]
-    fn a_tenants_id_is_exact_or_refused() {
+    fn a_tenants_id_is_accepted_unchanged_or_refused() {
         let longest = "a".repeat(48);
         for text in ["default", "my-tenant", "my_tenant", "0", longest.as_str()] {
             assert_eq!(text.parse::<TenantId>().unwrap().as_str(), text);
@@ -185,7 +191,14 @@ mod tests {
         let long = "a".repeat(49);
         for text in ["", "A", "-a", "_a", "a b", "a\"", "a.b", "a/b", "ａ", "a\n", " a", long.as_str(), "é"]
         {
-            assert!(text.parse::<TenantId>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<TenantId>().is_err(), "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn the_rule_of_a_tenants_id_names_its_limit() {
+        let pattern = format!("^[a-z0-9][a-z0-9_-]{{0,{}}}$", MAX_TENANT_ID_BYTES - 1);
+        assert_eq!(TENANT_ID_PATTERN, pattern);
+        assert!(TENANT_ID_RULE.starts_with(&format!("1 to {MAX_TENANT_ID_BYTES} of ")));
     }
 }
