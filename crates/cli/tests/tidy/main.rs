@@ -1,46 +1,29 @@
-//! The house rules that neither the compiler nor clippy can keep.
-#![expect(clippy::unwrap_used, reason = "a broken assumption is a failed test")]
+//! The house rules that neither the compiler nor clippy can check.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken assumption is a failed test")]
+
+mod circles;
+mod files;
+mod names;
+mod text;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proc_macro2::{TokenStream, TokenTree};
 use serde_json::Value;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
+use files::{root, sources};
 
-/// Every Rust file of the workspace: its path below the root, and its text.
-fn sources() -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join("crates")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-                found.push((name, fs::read_to_string(path).unwrap()));
-            }
-        }
-    }
-    assert!(found.len() > 40, "only {} files were found: the test looks in the wrong place", found.len());
-    found
-}
-
-/// The files of `sources` in which `is_wrong` finds something, with what it found.
+/// Returns the source files in which `is_wrong` finds something, with what it found.
 fn offenders(is_wrong: impl Fn(&str, &str) -> Option<String>) -> Vec<String> {
     let wrong = |(name, text): (String, String)| is_wrong(&name, &text).map(|what| format!("{name}: {what}"));
     sources().into_iter().filter_map(wrong).collect()
 }
 
-/// The first line that holds one of `words`, outside of comments and of this test.
+/// Returns the first line that contains one of `words`, except in comments and in this test.
 fn line_with(name: &str, text: &str, words: &[&str]) -> Option<String> {
-    if name.ends_with("tests/tidy.rs") {
+    if name.contains("tests/tidy/") {
         return None;
     }
     let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
@@ -48,13 +31,13 @@ fn line_with(name: &str, text: &str, words: &[&str]) -> Option<String> {
     hits.next().map(|(index, line)| format!("line {}: {}", index + 1, line.trim()))
 }
 
-/// Whether the file is no part of the product: a test, or a measurement that anyone can run.
+/// Whether the file is not a part of the product: a test, or a measurement.
 fn is_test(name: &str) -> bool {
     name.contains("/tests/") || name.contains("/examples/") || name.starts_with("crates/testing/")
 }
 
 #[test]
-fn each_file_says_what_it_is_and_is_short() {
+fn each_file_begins_with_a_sentence_and_is_short() {
     let wrong = offenders(|_, text| {
         let lines = text.lines().count();
         if !text.starts_with("//! ") {
@@ -66,7 +49,7 @@ fn each_file_says_what_it_is_and_is_short() {
 }
 
 #[test]
-fn sql_stands_where_the_databases_are() {
+fn only_the_database_crates_contain_sql() {
     let words = ["SELECT ", "INSERT INTO", "DELETE FROM", "CREATE TABLE", "PRAGMA ", "BEGIN IMMEDIATE"];
     let homes = ["crates/store/", "crates/fleet/", "crates/testing/"];
     let elsewhere = offenders(|name, text| {
@@ -82,12 +65,12 @@ fn time_and_ids_are_injected() {
     let words =
         ["SystemTime::now", "Instant::now", "Timestamp::now", "now_v7", "new_v4", "thread_rng", "rand::rng"];
     let elsewhere = offenders(|name, text| {
-        // The middleware measures how long an answer took, for the log: no answer depends on it.
+        // The middleware measures how long a response took, for the log: no response depends on it.
         let at_home = [
             "domain/src/clock.rs",
             "domain/src/id.rs",
             "server/src/http/middleware.rs",
-            // The time that has passed since the database told its own.
+            // The time that has passed since the database reported its own.
             "store/src/postgres/clock.rs",
         ];
         let at_home = at_home.iter().any(|home| name.ends_with(home));
@@ -108,7 +91,7 @@ fn only_the_command_line_reads_the_environment() {
 }
 
 #[test]
-fn exceptions_carry_reasons_and_nothing_is_left_undone() {
+fn exceptions_have_reasons_and_nothing_is_unfinished() {
     let words = ["#[allow(", "#![allow(", "todo!(", "unimplemented!("];
     assert_eq!(offenders(|name, text| line_with(name, text, &words)), Vec::<String>::new());
 }
@@ -122,8 +105,8 @@ fn every_test_runs() {
     assert_eq!(ignored, Vec::<String>::new());
 }
 
-/// Where a test is ignored, also under a condition, in a macro, or in a documentation's example: where the
-/// word stands at all, but for the crate of that name.
+/// Returns the line that ignores a test, also under a condition, in a macro, or in an example of
+/// documentation: any use of the word, except as the name of the crate.
 fn line_that_ignores(tokens: TokenStream) -> Option<usize> {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -162,8 +145,8 @@ fn each_way_to_ignore_a_test_is_seen() {
     }
 }
 
-/// What cargo knows of the workspace, as far as this machine builds it: other platforms' packages are not
-/// here.
+/// Returns cargo's metadata of the workspace for this platform only: packages of other platforms may not be
+/// downloaded.
 fn metadata() -> Value {
     let compiler = Command::new("rustc").arg("-vV").output().unwrap().stdout;
     let compiler = String::from_utf8(compiler).unwrap();
@@ -177,7 +160,7 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The names of what a workspace crate depends on; without what its tests alone need.
+/// Returns the dependencies of a workspace crate, except those of its tests.
 fn dependencies(metadata: &Value, package: &str) -> BTreeSet<String> {
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|candidate| candidate["name"] == package).unwrap();
@@ -186,7 +169,7 @@ fn dependencies(metadata: &Value, package: &str) -> BTreeSet<String> {
     ours.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The crates of the workspace; what only measures is not among them.
+/// Returns the crates of the workspace, except the benchmarks.
 fn members(metadata: &Value) -> Vec<&str> {
     let ids = metadata["workspace_members"].as_array().unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
@@ -196,7 +179,7 @@ fn members(metadata: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_arrows_between_the_crates_point_inward() {
+fn dependencies_between_crates_point_inward() {
     let metadata = metadata();
     let arrows = [
         ("context-domain", &[][..]),
@@ -235,7 +218,7 @@ fn each_library_stays_in_its_layer() {
 }
 
 #[test]
-fn documents_keep_their_meaning() {
+fn serde_json_is_built_so_that_documents_keep_their_meaning() {
     let metadata = metadata();
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let is_serde_json = |node: &&Value| node["id"].as_str().unwrap().contains("serde_json@");
@@ -250,7 +233,7 @@ fn documents_keep_their_meaning() {
 }
 
 #[test]
-fn every_dependency_has_a_licence_that_we_take() {
+fn every_dependency_has_an_allowed_licence() {
     let deny: toml::Table = fs::read_to_string(root().join("deny.toml")).unwrap().parse().unwrap();
     let allowed: Vec<_> =
         deny["licenses"]["allow"].as_array().unwrap().iter().filter_map(|id| id.as_str()).collect();
