@@ -1,5 +1,4 @@
-//! Serves the bytes of a file on every path, through the service's own middleware: `bench-constant ADDRESS
-//! FILE`.
+//! Answers every path with the octets of a file, behind the service's own middleware: `bench-constant ADDRESS FILE`.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -46,7 +46,7 @@ fn a_json_patch_tests_values_and_versions() {
     ]"#;
     let patch = [&["context", "patch", "--json-patch"], &WEB[..], &["--data", operations]].concat();
     here.json(&[&patch[..], &["--if-match", etag]].concat());
-    assert!(here.fails(1, &patch).contains("of the patch failed"));
+    assert!(here.fails(1, &patch).contains("at /0"));
     let stale = here.fails(1, &[&patch[..], &["--if-match", etag]].concat());
     assert!(stale.contains("@2"), "{stale}");
     let merge = here.fails(2, &["context", "patch", "--project", "web", "--data", "[]"]);
