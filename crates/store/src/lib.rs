@@ -9,6 +9,7 @@
 //! The other one is a PostgreSQL database ([`postgres`]), shared by any number of servers. Each tenant has a schema of its own,
 //! every statement on it names the schema and carries the tenant's id, and the role that serves owns nothing.
 
+mod columns;
 mod failure;
 pub mod postgres;
 mod sqlite;

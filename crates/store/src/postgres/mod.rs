@@ -7,6 +7,7 @@
 mod cancel;
 mod changes;
 mod clock;
+mod columns;
 mod commit;
 pub mod completeness;
 mod connect;

@@ -235,7 +235,7 @@ impl Store {
 
     /// Reads everything that is stored of a tenant.
     async fn read_all(&self, visitor: &Pool, tenant: &TenantId) -> Result<(), Failure> {
-        let sql = statements::of_tenant(statements::ALL, tenant);
+        let sql = statements::of_tenant(&statements::ALL, tenant);
         let mut after: Option<ContextId> = None;
         loop {
             // Every id comes after the empty text.

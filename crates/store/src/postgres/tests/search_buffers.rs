@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::postgres::connection::SETTINGS;
 use crate::postgres::names::literal;
 use crate::postgres::search::Bounds;
-use crate::postgres::statements::{self, Condition};
+use crate::postgres::statements::{self, SearchCondition};
 
 /// Blocks that a search may read, of the 500 that the rows have and the 40,000 of their documents.
 ///
@@ -36,15 +36,15 @@ const ROWS: &str = "
 /// The statement of a search for one thing, as the service has it prepared; the thing asked for stands in `{}`.
 struct Asked {
     name: &'static str,
-    condition: Condition,
+    condition: SearchCondition,
     value: &'static str,
     ty: &'static str,
 }
 
 const ASKED: [Asked; 3] = [
-    Asked { name: "filter", condition: Condition::Filter, value: r#"{"share": ["{}"]}"#, ty: "jsonb" },
-    Asked { name: "tag", condition: Condition::Tags, value: r#"{"{}"}"#, ty: "text[]" },
-    Asked { name: "word", condition: Condition::Words, value: r#"{"{}"}"#, ty: "text[]" },
+    Asked { name: "filter", condition: SearchCondition::Filter, value: r#"{"share": ["{}"]}"#, ty: "jsonb" },
+    Asked { name: "tag", condition: SearchCondition::Tags, value: r#"{"{}"}"#, ty: "text[]" },
+    Asked { name: "word", condition: SearchCondition::Words, value: r#"{"{}"}"#, ty: "text[]" },
 ];
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn read(client: &Client, asked: &Asked, share: &str) -> (i64, i64) {
 async fn prepare(client: &Client, tenant: &TenantId) {
     client.batch_execute("DEALLOCATE ALL").await.unwrap();
     for asked in &ASKED {
-        let sql = statements::of_tenant(&statements::search(&[asked.condition]), tenant);
+        let sql = statements::of_tenant(&statements::search_statement(&[asked.condition]), tenant);
         let (name, ty) = (asked.name, asked.ty);
         let prepared = format!("PREPARE {name} (text, timestamptz, text, int8, int8, int8, {ty}) AS {sql}");
         client.batch_execute(&prepared).await.unwrap();
