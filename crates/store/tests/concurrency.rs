@@ -1,4 +1,4 @@
-//! Many tasks at once through the service, on the real store: no update is lost, none is done twice.
+//! Many tasks at once through the service: no update is lost, and none is done twice.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -26,7 +26,7 @@ use context_domain::search::Search;
 use context_domain::service::{Condition, Effect, Service, WriteOptions};
 use context_domain::tree::{Address, Scope};
 use serde_json::{Map, Value, json};
-use stores::{Kind, Made};
+use stores::{StoreKind, TestStore};
 
 /// Runs every case on both stores.
 macro_rules! on_both {
@@ -34,13 +34,13 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $case() {
-                crate::$case(crate::Kind::Sqlite).await;
+                crate::$case(crate::StoreKind::Sqlite).await;
             })+
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $case() {
-                crate::$case(crate::Kind::Postgres).await;
+                crate::$case(crate::StoreKind::Postgres).await;
             })+
         }
     };
@@ -57,8 +57,8 @@ on_both!(
     a_refused_write_names_so_many_locked_values_and_counts_the_rest
 );
 
-async fn service(kind: Kind) -> (Made, Arc<Service>) {
-    let store = Made::new(kind);
+async fn service(kind: StoreKind) -> (TestStore, Arc<Service>) {
+    let store = TestStore::new(kind);
     let ports = store.open(Arc::new(SystemClock), Arc::new(RandomIds)).await;
     (store, Arc::new(Service::new(ports, Arc::new(SystemClock), Arc::new(RandomIds))))
 }
@@ -83,7 +83,7 @@ fn patch(data: Value) -> Patch {
 }
 
 /// Runs `task` eight times at once.
-async fn eight<F: Future<Output = T> + Send + 'static, T: Send + 'static>(
+async fn eight_times<F: Future<Output = T> + Send + 'static, T: Send + 'static>(
     task: impl Fn(usize) -> F,
 ) -> Vec<T> {
     let tasks: Vec<_> = (0..8).map(|n| tokio::spawn(task(n))).collect();
@@ -94,11 +94,11 @@ async fn eight<F: Future<Output = T> + Send + 'static, T: Send + 'static>(
     results
 }
 
-async fn conditional_increments_add_up(kind: Kind) {
+async fn conditional_increments_add_up(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     let address = at([Some("p"), Some("counter"), None]);
     service.put(&caller(), &address, body(json!({"n": 0})), WriteOptions::default()).await.unwrap();
-    eight(|_| {
+    eight_times(|_| {
         let (service, address) = (Arc::clone(&service), address.clone());
         async move {
             for _ in 0..50 {
@@ -121,11 +121,11 @@ async fn conditional_increments_add_up(kind: Kind) {
     assert_eq!((counter.data()["n"].as_i64(), counter.version), (Some(400), 401));
 }
 
-async fn unconditional_patches_of_different_members_all_win(kind: Kind) {
+async fn unconditional_patches_of_different_members_all_win(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     let address = at([Some("p"), None, None]);
     service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
-    eight(|task| {
+    eight_times(|task| {
         let (service, address) = (Arc::clone(&service), address.clone());
         async move {
             for n in 0..50 {
@@ -139,10 +139,10 @@ async fn unconditional_patches_of_different_members_all_win(kind: Kind) {
     assert_eq!((context.data().len(), context.version), (400, 401));
 }
 
-async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers(kind: Kind) {
+async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     for round in 0..10 {
-        let answers = eight(|_| {
+        let answers = eight_times(|_| {
             let service = Arc::clone(&service);
             async move {
                 let key = format!("key-{round}").parse().unwrap();
@@ -164,11 +164,11 @@ async fn one_idempotency_key_at_once_is_one_write_and_eight_equal_answers(kind: 
     }
 }
 
-async fn tasks_created_at_once_share_the_parents_that_were_missing(kind: Kind) {
+async fn tasks_created_at_once_share_the_parents_that_were_missing(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     for round in 0..20 {
         let project = format!("p{round}");
-        let parents = eight(|n| {
+        let parents = eight_times(|n| {
             let (service, project) = (Arc::clone(&service), project.clone());
             async move {
                 let address = at([Some(&project), Some("b"), Some(&n.to_string())]);
@@ -185,9 +185,9 @@ async fn tasks_created_at_once_share_the_parents_that_were_missing(kind: Kind) {
     }
 }
 
-/// A child is created while its parent is deleted with all below it. Whichever comes first, the child is there
-/// afterwards exactly if the deletion did not take it along, and never without its parent.
-async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan(kind: Kind) {
+/// A child is created while its parent is deleted with all below it. Whichever comes first, the child exists
+/// afterwards if and only if the deletion did not remove it, and never without its parent.
+async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     let parent = at([Some("p"), None, None]);
     let child = at([Some("p"), Some("c"), None]);
@@ -213,7 +213,7 @@ async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan(kind: Ki
             }
             other => panic!("{other:?}"),
         }
-        assert!(subtree == Subtree::Remove || !removed, "a refused cascade took the child along");
+        assert!(subtree == Subtree::Remove || !removed, "a refused cascade removed the child");
         let page = service.list(&caller(), &Search::default(), &PageRequest::default()).await.unwrap();
         for context in &page.items {
             let address = Address::Id(context.id.clone());
@@ -224,8 +224,8 @@ async fn a_child_created_while_its_parent_is_deleted_is_never_an_orphan(kind: Ki
     }
 }
 
-/// A client that goes away leaves no half transaction behind, and its connection to the next one.
-async fn an_abandoned_write_is_whole_or_not_there(kind: Kind) {
+/// A client that goes away leaves no half transaction, and its connection is reused.
+async fn an_abandoned_write_is_whole_or_not_there(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     let address = at([Some("p"), None, None]);
     service.put(&caller(), &address, body(json!({})), WriteOptions::default()).await.unwrap();
@@ -245,7 +245,7 @@ async fn an_abandoned_write_is_whole_or_not_there(kind: Kind) {
     assert_eq!(changes.items[0].content["context_data"]["last"], 1);
 }
 
-async fn pages_of_large_contexts_end_early_and_go_on(kind: Kind) {
+async fn pages_of_large_contexts_end_early_and_go_on(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     for n in 0..11 {
         let key = n.to_string();
@@ -263,7 +263,7 @@ async fn pages_of_large_contexts_end_early_and_go_on(kind: Kind) {
             break;
         }
     }
-    assert_eq!(sizes, [9, 2], "a page ends behind the item that brings it to 8 MiB");
+    assert_eq!(sizes, [9, 2], "a page ends after the item that brings it to 8 MiB");
     seen.sort_by_key(Value::as_u64);
     assert_eq!(Value::from(seen), json!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
     let changes =
@@ -271,7 +271,7 @@ async fn pages_of_large_contexts_end_early_and_go_on(kind: Kind) {
     assert!(changes.items.len() < 11 && changes.next_page_token.is_some());
 }
 
-async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest(kind: Kind) {
+async fn a_refused_write_names_so_many_locked_values_and_counts_the_rest(kind: StoreKind) {
     let (_store, service) = service(kind).await;
     let Value::Object(rules) = json!({"context_data": {}, "inheritance": {"locked": ["/*"]}}) else {
         panic!()

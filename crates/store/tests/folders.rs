@@ -1,4 +1,4 @@
-//! What the embedded store finds in its folder: what is damaged, half done, newer or another's.
+//! The embedded store on a folder with files that are damaged, half done, newer or another's.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use std::fs;
@@ -53,7 +53,7 @@ impl Folder {
     }
 }
 
-async fn make(ports: &Ports, id: &str) -> Tenant {
+async fn create_tenant(ports: &Ports, id: &str) -> Tenant {
     let new = NewTenant::new(id.parse().unwrap(), &SystemClock, &RandomIds);
     assert!(ports.directory.create(&new).await.unwrap());
     new.tenant
@@ -64,7 +64,7 @@ async fn global(ports: &Ports, tenant: &TenantId) -> Result<Context, Error> {
     Ok(Arc::unwrap_or_clone(chain.into_iter().next().unwrap()))
 }
 
-/// What is wrong with an unhealthy tenant; the text that callers see holds nothing else's words.
+/// The detail of the error for an unhealthy tenant. The text that callers see holds nothing of the driver's.
 fn unhealthy<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result.unwrap_err() {
         Error::TenantUnhealthy { detail, .. } => detail,
@@ -78,22 +78,22 @@ async fn problem(ports: &Ports, check: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_not_made_anew() {
+async fn a_missing_file_is_not_created_again() {
     let folder = Folder::new();
-    let tenant = make(&folder.open().await, "t").await;
+    let tenant = create_tenant(&folder.open().await, "t").await;
     fs::remove_file(folder.file(&tenant)).unwrap();
     let ports = folder.open().await;
     assert_eq!(unhealthy(global(&ports, &tenant.id).await), "its file is missing");
     assert_eq!(problem(&ports, "tenant t").await.as_deref(), Some("its file is missing"));
     assert!(!folder.file(&tenant).exists());
-    // There is nothing left to lose: it can be dropped and made again.
+    // Nothing is left to lose: the tenant can be dropped and created again.
     assert!(ports.directory.remove(&tenant.id).await.unwrap());
-    make(&ports, "t").await;
+    create_tenant(&ports, "t").await;
     assert_eq!(problem(&ports, "tenant t").await, None);
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_ours_is_refused_and_not_changed() {
     let sqlite = TempDir::new().unwrap();
     let foreign = sqlite.path().join("foreign.db");
     Connection::open(&foreign)
@@ -109,7 +109,7 @@ async fn what_is_not_ours_is_refused_and_left_as_it_is() {
         assert!(folder.files().is_empty());
 
         let folder = Folder::new();
-        let tenant = make(&folder.open().await, "t").await;
+        let tenant = create_tenant(&folder.open().await, "t").await;
         fs::write(folder.file(&tenant), &content).unwrap();
         let ports = folder.open().await;
         unhealthy(global(&ports, &tenant.id).await);
@@ -121,9 +121,9 @@ async fn what_is_not_ours_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_a_newer_version_made_is_refused() {
+async fn a_file_of_a_newer_version_is_refused() {
     let folder = Folder::new();
-    let tenant = make(&folder.open().await, "t").await;
+    let tenant = create_tenant(&folder.open().await, "t").await;
     let newer =
         |path: PathBuf| Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     newer(folder.file(&tenant));
@@ -139,10 +139,10 @@ async fn what_a_newer_version_made_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_anothers_is_refused() {
+async fn a_file_in_place_of_another_is_refused() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (one, two) = (make(&ports, "one").await, make(&ports, "two").await);
+    let (one, two) = (make(&ports, "one").await, create_tenant(&ports, "two").await);
     drop(ports);
     fs::copy(folder.file(&one), folder.file(&two)).unwrap();
     let ports = folder.open().await;
@@ -151,7 +151,7 @@ async fn a_file_in_the_place_of_anothers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_whoever_meets_it() {
+async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_the_next_call() {
     let stopped = async |ports: &Ports, folder: &Folder| {
         let tenant = make(ports, "t").await;
         let file = Connection::open(folder.file(&tenant)).unwrap();
@@ -162,7 +162,7 @@ async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_whoever_meets_it() 
     let ports = folder.open().await;
     for round in 0..6 {
         let tenant = stopped(&ports, &folder).await;
-        // Another process finds the file closed, this one may have it open.
+        // For another process the file is closed; this one may have it open.
         let ports = if round % 2 == 0 { folder.open().await } else { ports.clone() };
         match round / 2 {
             0 => {
@@ -176,16 +176,16 @@ async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_whoever_meets_it() 
         assert_eq!(folder.files().len(), 1);
     }
     let before = stopped(&ports, &folder).await;
-    let after = make(&ports, "t").await;
+    let after = create_tenant(&ports, "t").await;
     assert_ne!(before.generation, after.generation);
     assert!(folder.file(&after).exists() && !folder.file(&before).exists());
 }
 
 #[tokio::test]
-async fn files_that_a_drop_left_behind_go_at_the_next_opening() {
+async fn files_that_a_drop_left_are_removed_at_the_next_opening() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (dropped, half_made) = (make(&ports, "dropped").await, make(&ports, "half-made").await);
+    let (dropped, half_made) = (make(&ports, "dropped").await, create_tenant(&ports, "half-made").await);
     drop(ports);
     let file = Connection::open(folder.file(&dropped)).unwrap();
     assert_eq!(file.execute("UPDATE meta SET dropped = 1", ()).unwrap(), 1);
@@ -199,14 +199,14 @@ async fn files_that_a_drop_left_behind_go_at_the_next_opening() {
     fs::write(&strange, "mine").unwrap();
     folder.open().await;
     assert!(!folder.file(&dropped).exists());
-    fs::write(&log, "what stood in it").unwrap();
+    fs::write(&log, "the rest of the log").unwrap();
     folder.open().await;
     assert!(!log.exists());
-    assert!(folder.file(&half_made).exists() && strange.exists(), "what was not dropped is left alone");
+    assert!(folder.file(&half_made).exists() && strange.exists(), "a file that was not dropped is kept");
 }
 
 #[tokio::test]
-async fn a_tenant_that_cannot_be_made_leaves_nothing_behind() {
+async fn a_tenant_that_cannot_be_created_leaves_nothing() {
     let folder = Folder::new();
     let ports = folder.open().await;
     let control = Connection::open(folder.control()).unwrap();
@@ -219,12 +219,13 @@ async fn a_tenant_that_cannot_be_made_leaves_nothing_behind() {
     assert!(ports.directory.create(&new).await.unwrap());
 }
 
-/// Another process holds one tenant's lock: those who want to write it wait in one line, not on every thread.
+/// Another process holds one tenant's lock: the writers of that tenant wait in one queue, not on every
+/// thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_that_wait_leave_room_for_other_tenants() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (held, other) = (make(&ports, "held").await, make(&ports, "other").await);
+    let (held, other) = (make(&ports, "held").await, create_tenant(&ports, "other").await);
     let file = Connection::open(folder.file(&held)).unwrap();
     file.execute_batch("BEGIN IMMEDIATE").unwrap();
     let writers: Vec<_> = (0..64)
@@ -233,11 +234,11 @@ async fn writers_that_wait_leave_room_for_other_tenants() {
             tokio::spawn(async move { directory.remove(&id).await.unwrap() })
         })
         .collect();
-    // Time for the writers to come to where they wait.
+    // Gives the writers time to begin to wait.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let reads = async { (global(&ports, &other.id).await, global(&ports, &held.id).await) };
     let (of_other, of_held) = tokio::time::timeout(Duration::from_secs(10), reads).await.unwrap();
-    assert!(of_other.is_ok() && of_held.is_ok(), "readers wait for no writer");
+    assert!(of_other.is_ok() && of_held.is_ok(), "readers do not wait for writers");
     file.execute_batch("ROLLBACK").unwrap();
     let mut removed = 0;
     for writer in writers {
@@ -247,7 +248,7 @@ async fn writers_that_wait_leave_room_for_other_tenants() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_unhealthy_and_never_skipped() {
+async fn a_row_that_cannot_be_read_makes_its_tenant_unhealthy_and_is_never_skipped() {
     let folder = Folder::new();
     let ports = folder.open().await;
     let tenant: TenantId = "default".parse().unwrap();
@@ -269,7 +270,8 @@ async fn what_cannot_be_read_is_unhealthy_and_never_skipped() {
         ("tenant_id", "'secret'"),
     ] {
         run(&format!(
-            "PRAGMA ignore_check_constraints = ON; CREATE TABLE kept AS SELECT * FROM contexts; UPDATE contexts SET {column} = {value}"
+            "PRAGMA ignore_check_constraints = ON; CREATE TABLE kept AS SELECT * FROM contexts; \
+             UPDATE contexts SET {column} = {value}"
         ));
         for result in [
             global(&ports, &tenant).await.map(|_| ()),
@@ -292,7 +294,7 @@ async fn what_cannot_be_read_is_unhealthy_and_never_skipped() {
 }
 
 #[tokio::test]
-async fn the_tables_hold_the_rules_by_themselves() {
+async fn the_tables_enforce_the_rules_by_themselves() {
     let folder = Folder::new();
     let ports = folder.open().await;
     let tenant = ports.directory.get(&"default".parse().unwrap()).await.unwrap().unwrap();
@@ -330,10 +332,10 @@ async fn the_tables_hold_the_rules_by_themselves() {
     assert!(expire("'1'").is_ok() && expire(&global).is_err(), "the global node never expires");
     file.execute(&format!("DELETE FROM contexts WHERE id = {global}"), ()).unwrap();
     let left: i64 = file.query_row("SELECT count(*) FROM contexts", (), |row| row.get(0)).unwrap();
-    assert_eq!(left, 1, "the key to the parent cascades, as a backstop");
+    assert_eq!(left, 1, "the foreign key to the parent cascades, as a last resort");
 }
 
-/// Overwrites the page at which an index of the tenant's file begins.
+/// Overwrites the first page of an index of the tenant's file.
 fn damage_an_index(folder: &Folder, tenant: &Tenant) {
     let connection = Connection::open(folder.file(tenant)).unwrap();
     let page: u32 = connection
@@ -352,9 +354,9 @@ fn damage_an_index(folder: &Folder, tenant: &Tenant) {
 }
 
 #[tokio::test]
-async fn damage_inside_a_file_is_found_by_reading_it_through_or_by_the_call_that_meets_it() {
+async fn damage_inside_a_file_is_found_by_an_inspection_or_by_a_call() {
     let folder = Folder::new();
-    let tenant = make(&folder.open().await, "t").await;
+    let tenant = create_tenant(&folder.open().await, "t").await;
     let whole = fs::read(folder.file(&tenant)).unwrap();
     damage_an_index(&folder, &tenant);
     let ports = folder.open().await;
@@ -365,10 +367,10 @@ async fn damage_inside_a_file_is_found_by_reading_it_through_or_by_the_call_that
     );
 
     let ports = folder.open().await;
-    assert_eq!(problem(&ports, "tenant t").await, None, "a quick look does not read the index");
+    assert_eq!(problem(&ports, "tenant t").await, None, "a quick check does not read the index");
     let scope = Scope::from_keys([Some("web"), None, None]).unwrap();
     unhealthy(ports.contexts.chain(&tenant.id, &Address::Scope(scope)).await);
-    assert!(problem(&ports, "tenant t").await.is_some(), "the call's finding is remembered");
+    assert!(problem(&ports, "tenant t").await.is_some(), "the store keeps the finding of the call");
     assert_eq!(problem(&ports, "tenant default").await, None);
     drop(ports);
 

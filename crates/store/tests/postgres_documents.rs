@@ -1,4 +1,4 @@
-//! What PostgreSQL's store remembers of documents, and that it never serves one that has changed.
+//! PostgreSQL's store keeps documents in memory, and never serves one that has changed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -77,7 +77,7 @@ impl World {
         self.server.connect(SUPERUSER, &self.database).await
     }
 
-    /// Whether the resolved task had to be merged, and what it says.
+    /// Whether the resolved task had to be merged, and its document.
     async fn resolved(&self, name: &str, explain: Explain) -> (CacheStatus, Value) {
         let task = Address::Scope(scope(&["p", "b", "t"]));
         let (resolved, status) = self.service.resolve(&caller(name), &task, explain).await.unwrap();
@@ -105,7 +105,7 @@ fn object(value: Value) -> Map<String, Value> {
     members
 }
 
-/// How many contexts of two chains are the very same.
+/// How many contexts of two chains are the same object in memory.
 fn same(left: &[Arc<Context>], right: &[Arc<Context>]) -> usize {
     left.iter().zip(right).filter(|(left, right)| Arc::ptr_eq(left, right)).count()
 }
@@ -113,7 +113,7 @@ fn same(left: &[Arc<Context>], right: &[Arc<Context>]) -> usize {
 const TASK: &[&str] = &["p", "b", "t"];
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_read_again() {
+async fn an_unchanged_row_is_not_read_again() {
     for mode in [ConnectionMode::Direct, ConnectionMode::Pooled] {
         let world = World::new(mode).await;
         let first = world.chain(ONE, TASK).await;
@@ -121,18 +121,18 @@ async fn what_has_not_changed_is_not_read_again() {
         assert_eq!((first.len(), same(&first, &again)), (4, 4), "{mode:?}");
         let task = Address::Id(first.last().unwrap().id.clone());
         assert_eq!(same(&first, &world.at(ONE, &task).await), 4);
-        // A node that was never met below nodes that were.
+        // An unknown node below known nodes.
         world.create(ONE, &["p", "b", "u"]).await;
         let other = world.chain(ONE, &["p", "b", "u"]).await;
         assert_eq!((other.len(), same(&first, &other)), (4, 3));
-        // Nothing below, and the same nodes above it.
+        // No node below, and the same nodes above.
         assert_eq!(same(&first, &world.chain(ONE, &["p", "b", "missing"]).await), 3);
         assert_eq!(same(&first, &world.chain(TWO, TASK).await), 0);
     }
 }
 
 #[tokio::test]
-async fn whatever_changes_a_row_is_read() {
+async fn a_row_is_read_whatever_changed_it() {
     let world = World::new(ConnectionMode::Direct).await;
     let psql = world.psql().await;
     let old = world.chain(ONE, TASK).await;
@@ -140,11 +140,12 @@ async fn whatever_changes_a_row_is_read() {
     for (number, statements) in [
         // The trigger raises the version.
         "UPDATE \"tenant_tenant-0\".contexts SET context_data = '{\"of\": 0}' WHERE id = '{id}'",
-        // Nobody raises the version.
+        // The version stays.
         "SET session_replication_role = replica; \
          UPDATE \"tenant_tenant-0\".contexts SET context_data = '{\"of\": 1}' WHERE id = '{id}'",
-        // A backup is loaded: the same ids and versions are there again, with other contents.
-        "SET session_replication_role = replica; CREATE TABLE kept AS SELECT * FROM \"tenant_tenant-0\".contexts; \
+        // A backup is restored: the same ids and versions come back with other contents.
+        "SET session_replication_role = replica; \
+         CREATE TABLE kept AS SELECT * FROM \"tenant_tenant-0\".contexts; \
          UPDATE kept SET context_data = '{\"of\": 2}' WHERE id = '{id}'; \
          TRUNCATE \"tenant_tenant-0\".contexts; INSERT INTO \"tenant_tenant-0\".contexts SELECT * FROM kept",
     ]
@@ -161,7 +162,7 @@ async fn whatever_changes_a_row_is_read() {
 }
 
 #[tokio::test]
-async fn a_node_made_again_is_another() {
+async fn a_node_created_again_is_another() {
     let world = World::new(ConnectionMode::Direct).await;
     let old = world.chain(ONE, TASK).await;
     let project = &old[1];
@@ -184,9 +185,10 @@ async fn a_node_made_again_is_another() {
 async fn copies_in_two_tenants_are_two_documents() {
     let world = World::new(ConnectionMode::Direct).await;
     let psql = world.psql().await;
-    // Somebody loads one tenant's rows into another's tables: the same ids, versions and even transactions.
+    // One tenant's rows are loaded into another's tables: with the same ids, versions and even transactions.
     psql.batch_execute(
-        "SET session_replication_role = replica; CREATE TABLE kept AS SELECT * FROM \"tenant_tenant-0\".contexts; \
+        "SET session_replication_role = replica; \
+         CREATE TABLE kept AS SELECT * FROM \"tenant_tenant-0\".contexts; \
          BEGIN; TRUNCATE \"tenant_tenant-0\".contexts, \"tenant_tenant-1\".contexts; \
          INSERT INTO \"tenant_tenant-0\".contexts SELECT * FROM kept; \
          UPDATE kept SET tenant_id = 'tenant-1', context_data = '{\"of\": \"the copy\"}'; \
@@ -205,7 +207,7 @@ async fn copies_in_two_tenants_are_two_documents() {
 }
 
 #[tokio::test]
-async fn a_result_is_merged_once_for_as_long_as_its_chain_stays() {
+async fn a_result_is_merged_once_while_its_chain_stays() {
     let world = World::new(ConnectionMode::Direct).await;
     let (merged, kept) = (CacheStatus::Miss, CacheStatus::Validated);
     let says = json!({"of": "tenant-0 p/b/t"});
@@ -229,7 +231,7 @@ async fn a_result_is_merged_once_for_as_long_as_its_chain_stays() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_not_served_from_memory() {
+async fn an_expired_context_is_not_served_from_memory() {
     let world = World::new(ConnectionMode::Direct).await;
     assert_eq!(world.resolved(ONE, Explain::No).await.0, CacheStatus::Miss);
     let psql = world.psql().await;
@@ -245,7 +247,7 @@ async fn what_has_expired_is_not_served_from_memory() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_started_again_is_believed_nothing() {
+async fn nothing_in_memory_outlives_a_restart_of_the_server() {
     let server = Server::builder().start().await;
     let database = install(&server, &tenants(1)).await;
     let ports = open(&server.url(&database), |_| {}).await;
@@ -257,7 +259,7 @@ async fn a_server_that_was_started_again_is_believed_nothing() {
     server.restart();
     let after = chain().await.unwrap();
     assert_eq!((same(&before, &after), &before), (0, &after));
-    // That the old connections have ended is heard of a moment later, and empties the memory once more.
+    // The store notices a moment later that the old connections have ended, and empties the memory again.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let settled = chain().await.unwrap();
     assert_eq!(same(&settled, &chain().await.unwrap()), 1);
@@ -272,7 +274,7 @@ async fn a_lost_connection_empties_the_memory() {
     let others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
     assert!(!psql.query(others, &[]).await.unwrap().is_empty());
-    // The end of a connection is heard of a moment later than its backend is gone.
+    // The store notices the end of a connection a moment after its backend has gone.
     let mut after = world.chain(ONE, TASK).await;
     for _ in 0..100 {
         if same(&before, &after) == 0 {
@@ -285,9 +287,9 @@ async fn a_lost_connection_empties_the_memory() {
 }
 
 #[tokio::test]
-async fn a_read_over_the_loss_of_a_connection_is_made_without_the_memory() {
+async fn a_read_during_which_a_connection_is_lost_does_not_use_the_memory() {
     let world = World::new(ConnectionMode::Direct).await;
-    // Several connections, of which one will wait and the others will be lost.
+    // Several connections: one will wait and the others will be lost.
     tokio::join!(
         world.chain(TWO, TASK),
         world.chain(TWO, TASK),

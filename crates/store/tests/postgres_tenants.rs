@@ -1,4 +1,4 @@
-//! What holds of tenants on PostgreSQL alone: what damage is called, who may do what, and what others write.
+//! Tenants on PostgreSQL alone: how damage is named, what each role may do, and what other programs write.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 #[path = "support/database.rs"]
@@ -54,13 +54,13 @@ impl Store {
         written.unwrap().etag
     }
 
-    /// How many contexts of `default` say this.
+    /// How many contexts of `default` a search for these words finds.
     async fn hits(&self, words: &str) -> usize {
         let page = self.service.list(&caller("default"), &saying(words), &PageRequest::default()).await;
         page.unwrap().items.len()
     }
 
-    /// What people do with psql.
+    /// Runs statements as an operator does with psql.
     async fn psql(&self, statements: &str) {
         context_testing::postgres().await.execute(self.database.name(), statements).await;
     }
@@ -69,13 +69,13 @@ impl Store {
         context_testing::postgres().await.connect(role, self.database.name()).await
     }
 
-    /// What a call on a tenant fails for.
+    /// The error of a call on a tenant.
     async fn failure(&self, tenant: &str) -> Error {
         let global = Address::Scope(Scope::global());
         self.ports.contexts.chain(&tenant.parse().unwrap(), &global).await.unwrap_err()
     }
 
-    /// What is wrong with each thing that was looked at.
+    /// The names and the problems of the failed checks.
     async fn problems(&self) -> Vec<(String, String)> {
         let checks = self.ports.upkeep.checks().await;
         checks.into_iter().filter_map(|check| Some((check.name, check.problem?))).collect()
@@ -101,7 +101,8 @@ fn saying(words: &str) -> Search {
     Search { words: words_of(words), ..Search::default() }
 }
 
-/// `"tenant_default"` loses something; the call's and the check's words, and how many tenants are unhealthy.
+/// Runs a statement that damages `tenant_default`; returns the texts of the failed call and of the failed
+/// check.
 async fn damaged_by(statement: &str) -> (String, String) {
     let store = Store::new().await;
     store.make("other").await;
@@ -143,7 +144,8 @@ async fn damage_is_named_with_what_to_do() {
             "the index idx_contexts_terms of contexts is missing",
         ),
         (
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tenant_default.idx_contexts_tags'::regclass",
+            "UPDATE pg_index SET indisvalid = false \
+             WHERE indexrelid = 'tenant_default.idx_contexts_tags'::regclass",
             "the index idx_contexts_tags of contexts is missing",
         ),
         (
@@ -167,12 +169,12 @@ async fn damage_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_unreadable_row_makes_its_tenant_unhealthy_until_it_is_mended() {
+async fn an_unreadable_row_makes_its_tenant_unhealthy_until_it_is_repaired() {
     let store = Store::new().await;
     store.make("other").await;
     let id = store.put("default", json!({})).await.id;
     store.psql(&format!("UPDATE tenant_default.contexts SET inheritance = '[]' WHERE id = '{id}'")).await;
-    // A quick look does not read rows; a call has met this one.
+    // A quick check does not read rows; a call has read this one.
     assert_eq!(store.problems().await, []);
     let error = store.service.get(&caller("default"), &project("p")).await.unwrap_err();
     let Error::TenantUnhealthy { detail, .. } = error else { panic!("{error:?}") };
@@ -186,7 +188,7 @@ async fn an_unreadable_row_makes_its_tenant_unhealthy_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_row_that_says_it_is_another_tenants_is_never_shown() {
+async fn a_row_that_names_another_tenant_is_never_returned() {
     let store = Store::new().await;
     store.make("other").await;
     let id = store.put("default", json!({"n": 1})).await.id;
@@ -212,7 +214,7 @@ async fn a_row_that_says_it_is_another_tenants_is_never_shown() {
 }
 
 #[tokio::test]
-async fn ids_that_look_alike_are_tenants_of_their_own() {
+async fn similar_ids_are_different_tenants() {
     let store = Store::new().await;
     let (first, second) = (format!("{}x", "t".repeat(47)), format!("{}y", "t".repeat(47)));
     let tenants = ["my-tenant", "my_tenant", "mytenant", &first, &second];
@@ -235,7 +237,7 @@ async fn ids_that_look_alike_are_tenants_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_psql_writes_raises_the_version_and_is_found_by_its_new_words() {
+async fn a_row_written_with_psql_gets_a_higher_version_and_is_found_by_its_new_words() {
     let store = Store::new().await;
     let default = caller("default");
     let old = store.put("default", json!({"said": "before"})).await;
@@ -260,16 +262,17 @@ async fn what_psql_writes_raises_the_version_and_is_found_by_its_new_words() {
     }
 }
 
-/// Many rows, of which those at the end match; the words of every other one have not been cut, so that it is read to be
-/// searched. A statement looks at less than all of them, whichever way it goes.
+/// Of many rows, those at the end match. The words of every other row are not stored, so that it is read to
+/// be searched. No single statement reads all of them, whichever way it goes.
 #[tokio::test]
-async fn pages_go_on_to_what_stands_behind_many_others() {
+async fn pages_reach_matches_after_many_other_rows() {
     let store = Store::new().await;
     store
         .psql(
             "INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id, terms)
              SELECT 'ctx_01970000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'),
-                 jsonb_build_object('said', CASE WHEN n > 1300 THEN 'Wanted' ELSE 'else' END), 'note', 'default',
+                 jsonb_build_object('said', CASE WHEN n > 1300 THEN 'Wanted' ELSE 'else' END),
+                 'note', 'default',
                  CASE WHEN n % 2 = 0 THEN ARRAY[CASE WHEN n > 1300 THEN 'wanted' ELSE 'else' END] END
              FROM generate_series(1, 1500) AS n",
         )
@@ -295,7 +298,7 @@ async fn pages_go_on_to_what_stands_behind_many_others() {
 }
 
 #[tokio::test]
-async fn the_role_that_serves_owns_nothing_and_can_make_nothing() {
+async fn the_serving_role_owns_nothing_and_can_create_nothing() {
     let store = Store::new().await;
     let client = store.client(SERVER).await;
     let owned =
@@ -316,7 +319,7 @@ async fn the_role_that_serves_owns_nothing_and_can_make_nothing() {
 }
 
 #[tokio::test]
-async fn tenants_are_made_by_the_owner_alone() {
+async fn only_the_owner_creates_tenants() {
     let store = Store::new().await;
     let url = context_testing::postgres().await.url_as(SERVER, store.database.name());
     let options = StoreOptions::new(url.parse().unwrap());
@@ -327,7 +330,7 @@ async fn tenants_are_made_by_the_owner_alone() {
     assert_eq!(command, "context-service bootstrap --tenant-id new");
     let refused = opened.ports.directory.remove(&"default".parse().unwrap()).await.unwrap_err();
     assert!(matches!(refused, Error::OwnerNeeded { .. }), "{refused:?}");
-    // Whoever is named as the owner and is not.
+    // A role that is configured as the owner and is not.
     let options = StoreOptions { admin: Some(url.parse().unwrap()), ..options };
     let opened = context_store::open(&options, Arc::new(SystemClock), Arc::new(RandomIds)).await.unwrap();
     let refused = opened.ports.directory.create(&new).await.unwrap_err();
@@ -359,7 +362,7 @@ async fn a_database_without_an_installation_is_not_opened() {
 }
 
 #[tokio::test]
-async fn facts_tell_how_the_database_is_reached() {
+async fn facts_say_how_the_database_is_reached() {
     let store = Store::new().await;
     let name = store.database.name().to_owned();
     for (mode, expected) in [(ConnectionMode::Direct, "direct"), (ConnectionMode::Pooled, "through a pooler")]
@@ -374,10 +377,11 @@ async fn facts_tell_how_the_database_is_reached() {
     }
 }
 
-/// Waits until a statement of the role's waits for a lock.
-async fn somebody_waits(client: &Client, role: &str) {
+/// Waits until a statement of the role waits for a lock.
+async fn until_a_statement_waits(client: &Client, role: &str) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND usename = $1::text::name AND wait_event_type = 'Lock'";
+                   WHERE datname = current_database() AND usename = $1::text::name
+                        AND wait_event_type = 'Lock'";
     for _ in 0..1_000 {
         if client.query_one(waiting, &[&role]).await.unwrap().get::<_, i64>(0) > 0 {
             return;
@@ -387,24 +391,25 @@ async fn somebody_waits(client: &Client, role: &str) {
     panic!("nobody waits");
 }
 
-/// A child that another transaction has made and not committed is seen by whoever removes its parent.
+/// A deletion of the parent sees a child that another transaction has inserted and not committed yet.
 #[tokio::test]
-async fn a_deletion_waits_for_a_child_that_is_being_made() {
+async fn a_deletion_waits_for_a_child_that_is_being_created() {
     for subtree in [Subtree::MustBeEmpty, Subtree::Remove] {
         let store = Store::new().await;
         let parent = store.put("default", json!({})).await.id;
         let other = store.client(SUPERUSER).await;
         let child = RandomIds.uuid();
         let made = format!(
-            "BEGIN; INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id, context_level,
-                 parent_id, node_key) VALUES ('ctx_{child}', '{{}}', 'note', 'default', 'branch', '{parent}', 'b')"
+            "BEGIN; INSERT INTO tenant_default.contexts
+                 (id, context_data, context_type, tenant_id, context_level, parent_id, node_key)
+             VALUES ('ctx_{child}', '{{}}', 'note', 'default', 'branch', '{parent}', 'b')"
         );
         other.batch_execute(&made).await.unwrap();
         let service = Arc::clone(&store.service);
         let deletion = tokio::spawn(async move {
             service.delete(&caller("default"), &project("p"), subtree, WriteOptions::default()).await
         });
-        somebody_waits(&store.client(SUPERUSER).await, SERVER).await;
+        until_a_statement_waits(&store.client(SUPERUSER).await, SERVER).await;
         other.batch_execute("COMMIT").await.unwrap();
         let deleted = deletion.await.unwrap();
         let history = store.service.changes(&caller("default"), None, &PageRequest::default()).await.unwrap();
@@ -422,13 +427,14 @@ async fn a_deletion_waits_for_a_child_that_is_being_made() {
     }
 }
 
-/// Whoever makes a child while its parent is removed, or is made by another, begins again.
+/// A creation whose parent is removed or created by another meanwhile begins again.
 #[tokio::test]
 async fn a_creation_begins_again_where_its_parent_changes() {
     let below = Address::Scope(Scope::from_keys([Some("p"), Some("b"), None]).unwrap());
     for change in [
         "DELETE FROM tenant_default.contexts WHERE node_key = 'p'",
-        "INSERT INTO tenant_default.contexts (id, context_data, context_type, tenant_id, context_level, parent_id, node_key)
+        "INSERT INTO tenant_default.contexts
+             (id, context_data, context_type, tenant_id, context_level, parent_id, node_key)
          SELECT 'ctx_01970000-0000-7000-8000-000000000001', '{}', 'project', 'default', 'project', id, 'p'
          FROM tenant_default.contexts WHERE context_level = 'global'",
     ] {
@@ -442,7 +448,7 @@ async fn a_creation_begins_again_where_its_parent_changes() {
         let creation = tokio::spawn(async move {
             service.put(&caller("default"), &address, body(json!({})), WriteOptions::default()).await
         });
-        somebody_waits(&store.client(SUPERUSER).await, SERVER).await;
+        until_a_statement_waits(&store.client(SUPERUSER).await, SERVER).await;
         other.batch_execute("COMMIT").await.unwrap();
         creation.await.unwrap().unwrap();
         let parent = store.service.get(&caller("default"), &project("p")).await.unwrap();
@@ -451,7 +457,7 @@ async fn a_creation_begins_again_where_its_parent_changes() {
     }
 }
 
-/// A drop needs the tenant's tables for itself, and whoever comes after it waits behind it.
+/// A drop locks the tenant's tables exclusively, and later calls wait for it.
 #[tokio::test]
 async fn a_drop_gives_up_where_readers_stay_and_holds_up_no_other_tenant() {
     let store = Store::new().await;
@@ -462,11 +468,11 @@ async fn a_drop_gives_up_where_readers_stay_and_holds_up_no_other_tenant() {
         let begun = Instant::now();
         (directory.remove(&"default".parse().unwrap()).await, begun.elapsed())
     });
-    somebody_waits(&store.client(SUPERUSER).await, OWNER).await;
+    until_a_statement_waits(&store.client(SUPERUSER).await, OWNER).await;
     store.make("other").await;
     store.put("other", json!({})).await;
     assert!(!removal.is_finished(), "others had to wait for it");
-    // Whoever reads the tenant itself waits behind the drop, and goes on when it has given up.
+    // A read of the tenant itself waits for the drop, and continues when the drop has given up.
     store.service.get(&caller("default"), &Address::Scope(Scope::global())).await.unwrap();
     let (removed, taken) = removal.await.unwrap();
     let Err(Error::Unavailable { detail, .. }) = removed else { panic!("{removed:?}") };

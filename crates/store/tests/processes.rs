@@ -1,4 +1,4 @@
-//! Several processes on one folder: nothing acknowledged is lost, also where they are killed.
+//! Several processes on one folder: no acknowledged write is lost, even if they are killed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -40,7 +40,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 // What the processes do.
 
-/// What a process knows of its work.
+/// The work of a process.
 struct Worker {
     ports: Ports,
     stable: TenantId,
@@ -49,8 +49,9 @@ struct Worker {
     until: Instant,
 }
 
-/// Where the other tests start this one with a role, it is a process at work in their folder; else it lets one of
-/// each role work in a folder of its own for a moment, and looks at what they did.
+/// Where another test starts this one with a role, it is a process at work in the folder of that test.
+/// Otherwise it lets one process of each role work in a folder of its own for a moment, and checks what they
+/// did.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_role_does_its_work() {
     if let Ok(role) = env::var("STORE_ROLE") {
@@ -86,12 +87,12 @@ impl Worker {
         match role {
             "writer" => self.write().await,
             "reader" => self.read().await,
-            "dropper" => self.drop_and_make().await,
+            "dropper" => self.drop_and_create().await,
             other => panic!("no role {other}"),
         }
     }
 
-    /// One line of the log, which is there as soon as this returns, whatever becomes of the process.
+    /// Writes a line to the log. It is in the file when this returns, whatever happens to the process.
     fn log(&mut self, line: &str) {
         self.log.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
@@ -102,7 +103,7 @@ impl Worker {
             let written = insert(&self.ports, &self.stable, None).await.unwrap();
             self.log(&format!("insert {}", written.id));
             let begun = SystemClock.now().as_micros();
-            // The global node's id tells into which life of the tenant the write went.
+            // The global node's id identifies the generation of the tenant that was written to.
             match insert(&self.ports, &self.volatile, Some(RandomIds.uuid().to_string())).await {
                 Ok(written) => {
                     let life = written.place.unwrap().parent_id.unwrap();
@@ -114,7 +115,7 @@ impl Worker {
         }
     }
 
-    /// Adds one to the version of the global node, as often as it takes.
+    /// Adds one to the version of the global node, and tries again until it succeeds.
     async fn increment(&mut self) {
         loop {
             let current = global(&self.ports, &self.stable).await.unwrap();
@@ -149,7 +150,7 @@ impl Worker {
         self.log(&format!("reads {reads}"));
     }
 
-    async fn drop_and_make(&mut self) {
+    async fn drop_and_create(&mut self) {
         while Instant::now() < self.until {
             let new = NewTenant::new(self.volatile.clone(), &SystemClock, &RandomIds);
             if self.ports.directory.create(&new).await.unwrap() {
@@ -186,7 +187,7 @@ async fn insert(ports: &Ports, tenant: &TenantId, project: Option<String>) -> Re
     }
 }
 
-// What is expected of them.
+// What the processes must have done.
 
 /// The processes at work on one folder, and what they logged.
 struct Processes {
@@ -202,7 +203,7 @@ struct Acknowledged {
     inserted: Vec<ContextId>,
     /// How many of them each process inserted.
     shares: Vec<usize>,
-    /// By the life of the tenant: what was written into it, and when the write began.
+    /// By generation of the tenant: the ids written to it, and when each write began.
     volatile: HashMap<String, Vec<(ContextId, i64)>>,
     made: HashSet<String>,
     dropped: HashMap<String, i64>,
@@ -239,7 +240,7 @@ impl Processes {
 
     fn wait(&mut self) {
         for mut child in self.running.drain(..) {
-            assert!(child.wait().unwrap().success(), "a process failed; what it printed stands above");
+            assert!(child.wait().unwrap().success(), "a process failed; its output is above");
         }
     }
 
@@ -285,7 +286,7 @@ impl Processes {
         let ports = open(&self.store()).await;
         let mut found = self.acknowledged();
         found.versions.sort_unstable();
-        assert!(found.versions.windows(2).all(|pair| pair[0] < pair[1]), "two writes made the same version");
+        assert!(found.versions.windows(2).all(|pair| pair[0] < pair[1]), "two writes gave the same version");
         let version = global(&ports, &tenant("default")).await.unwrap().version;
         assert!(found.versions.last().is_none_or(|last| *last <= version), "a version was lost");
         let there = all(&ports, &tenant("default")).await.unwrap();
@@ -299,7 +300,7 @@ impl Processes {
         for (written_into, writes) in &found.volatile {
             for (id, begun) in writes {
                 if *written_into == life {
-                    assert!(there.contains(id), "an acknowledged write of the present life is lost");
+                    assert!(there.contains(id), "an acknowledged write to the present generation is lost");
                 } else if let Some(dropped) = found.dropped.get(written_into) {
                     assert!(
                         begun <= dropped,
@@ -315,7 +316,7 @@ impl Processes {
         found
     }
 
-    /// Every file is whole by SQLite's own judgement, and none is left of what was dropped.
+    /// Checks that SQLite finds every file whole, and that no file of a dropped tenant is left.
     fn check_files(&self) {
         let store = self.store();
         let mut files = vec![store.join("control.db")];
@@ -330,7 +331,7 @@ impl Processes {
             if connection.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap() == 1 {
                 let dropped: i64 =
                     connection.query_row("SELECT dropped FROM meta", (), |row| row.get(0)).unwrap();
-                assert_eq!(dropped, 0, "{} was dropped and is still there", file.display());
+                assert_eq!(dropped, 0, "{} was dropped and still exists", file.display());
             }
         }
     }
@@ -373,7 +374,8 @@ async fn processes_share_a_folder_and_lose_nothing() {
     assert!(found.volatile.keys().all(|life| found.made.contains(life)));
     processes.check_files();
     println!(
-        "in {time:?}: {} increments, {} inserts (of each process: {:?}), {} reads, {} lives of a tenant with {} writes",
+        "in {time:?}: {} increments, {} inserts (of each process: {:?}), {} reads, \
+         {} generations of a tenant with {} writes",
         found.versions.len(),
         found.inserted.len(),
         found.shares,
@@ -394,15 +396,15 @@ async fn killed_processes_lose_nothing_that_was_acknowledged() {
         let deadline = Instant::now() + Duration::from_mins(1);
         let awaited = acknowledged + usize::try_from(kill % 10).unwrap();
         while processes.acknowledged().inserted.len() <= awaited {
-            assert!(Instant::now() < deadline, "nothing is written any more");
+            assert!(Instant::now() < deadline, "no write succeeds any more");
             thread::sleep(Duration::from_millis(5));
         }
-        // The moments of the kills are spread over a commit's length.
+        // The moments of the kills are spread over the duration of a commit.
         thread::sleep(Duration::from_micros(kill * 7_919 % 60_000));
         processes.kill();
         let found = processes.check().await;
         acknowledged = found.inserted.len();
         processes.check_files();
     }
-    println!("{acknowledged} acknowledged inserts are all there");
+    println!("{acknowledged} acknowledged inserts were all found");
 }

@@ -1,7 +1,7 @@
-//! Folders that earlier versions made are raised on opening, with everything in them, and their index with them.
+//! Folders of earlier versions are upgraded when they are opened, with all contents and their index.
 //!
-//! `tests/revision-1` is a folder that the program made when both kinds of file had revision 1: a tenant `default` with
-//! a tree and notes, one of them removed and one expired since, and a tenant `other` with a note.
+//! `tests/revision-1` was made when both kinds of file had revision 1. It holds a tenant `default` with a
+//! tree and notes, of which one was removed and one has expired, and a tenant `other` with a note.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use std::fs;
@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A copy of the folder that revision 1 made.
+/// A copy of the folder with revision 1.
 fn old_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/revision-1");
@@ -128,12 +128,12 @@ async fn contexts_of_revision_1_are_all_found() {
     let file =
         files(folder.path()).into_iter().find(|file| file.to_string_lossy().contains("default")).unwrap();
     let sql = "SELECT count(*) FROM contexts c LEFT JOIN context_index i USING (id) WHERE i.id IS NULL";
-    assert_eq!(number(&file, sql), 0, "those that have expired are in the index too");
+    assert_eq!(number(&file, sql), 0, "expired contexts are in the index too");
 }
 
-/// A file raised from revision 1 has the tables of one made anew, each by the same statement.
+/// A file upgraded from revision 1 has the same tables as a new file, each from the same statement.
 #[tokio::test]
-async fn raised_files_have_the_tables_of_new_ones() {
+async fn upgraded_files_have_the_tables_of_new_ones() {
     let (old, new) = (old_folder(), TempDir::new().unwrap());
     let id: TenantId = "default".parse().unwrap();
     let mut tables = Vec::new();
@@ -153,9 +153,9 @@ async fn raised_files_have_the_tables_of_new_ones() {
     assert_eq!((&tables[0], &tables[1]), (&tables[2], &tables[3]));
 }
 
-/// What is removed leaves the index too, although nothing would find it there.
+/// A removed context is removed from the index too, although no search would return it.
 #[tokio::test]
-async fn the_index_holds_the_contexts_and_no_more() {
+async fn the_index_holds_the_contexts_and_nothing_else() {
     let folder = TempDir::new().unwrap();
     let ports = open(folder.path()).await;
     let id: TenantId = "default".parse().unwrap();

@@ -182,7 +182,7 @@ impl Schema {
                      this one knows revision {known}"
                 ))),
             },
-            _ => Err(Failure::damaged("its file was not made by this program")),
+            _ => Err(Failure::damaged("its file is not one that this program made")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Chains: a context behind its ancestors, from one snapshot.
+//! Chains: a context with its ancestors, from one snapshot.
 
 use context_domain::content::Content;
 use context_domain::tree::{Level, Place};

@@ -5,7 +5,7 @@ use context_domain::ports::{ChangeQuery, Subtree};
 
 use crate::harness::{World, done, numbered, operations};
 
-pub(crate) async fn newest_first_behind_a_key(world: &World) {
+pub(crate) async fn newest_first_after_a_position(world: &World) {
     for n in 0..3 {
         world.create(&[&format!("p{n}"), "b", "t"], numbered(n)).await;
     }
@@ -65,7 +65,7 @@ pub(crate) async fn one_revision_for_a_whole_transaction(world: &World) {
     assert_eq!(revisions, [removed, removed, removed, created]);
 }
 
-pub(crate) async fn a_record_tells_who_and_when(world: &World) {
+pub(crate) async fn a_record_says_who_and_when(world: &World) {
     world.clock.advance(17);
     let mut commit = world.creation(&["p"], numbered(1));
     commit.record = Record { by: "né世".to_owned(), request_id: "r-1".to_owned(), ..commit.record };

@@ -1,4 +1,4 @@
-//! Deletions: of a leaf, of a subtree, and the refusal of one that has children.
+//! Deletions: of a leaf, of a subtree, and the refusal to delete a node that has children.
 
 use context_domain::change::Operation;
 use context_domain::context::Etag;
@@ -11,7 +11,7 @@ use crate::harness::{HOUR, World, conflict, done, expiring, numbered, operations
 pub(crate) async fn a_leaf_is_removed(world: &World) {
     let leaf = world.create(&["p", "b"], numbered(1)).await;
     let removed = done(world.run(world.deletion(&leaf, Subtree::MustBeEmpty)).await);
-    assert_eq!(removed, leaf, "the context as it stood");
+    assert_eq!(removed, leaf, "the context as it was");
     assert_eq!(world.chain_of(&leaf.id).await, []);
     assert_eq!(world.chain(&["p", "b"]).await.len(), 2);
     let history = world.history_of(&leaf.id).await;
@@ -90,7 +90,7 @@ pub(crate) async fn another_version_is_not_removed(world: &World) {
     assert_eq!(world.run(deletion).await, conflict(None));
 }
 
-pub(crate) async fn a_node_made_again_is_another(world: &World) {
+pub(crate) async fn a_node_created_again_is_another(world: &World) {
     let first = world.create(&["p"], numbered(1)).await;
     done(world.run(world.deletion(&first, Subtree::MustBeEmpty)).await);
     let second = world.create(&["p"], numbered(1)).await;

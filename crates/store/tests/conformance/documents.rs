@@ -1,4 +1,4 @@
-//! Documents: what is written comes back as the same value.
+//! Documents: a value that is written is read back unchanged.
 
 use context_domain::content::Content;
 use context_domain::inheritance::Inheritance;
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, content, numbered};
 
-/// Writes a content, and compares what is read by every way in which it is read.
+/// Writes a content, and compares it with what each way of reading returns.
 async fn comes_back(world: &World, written: Content) {
     let node = world.create(&["documents", &world.id().to_string()], written.clone()).await;
     assert_eq!(node.content, written);
     let read = world.chain_of(&node.id).await.pop().unwrap();
     assert_eq!(read, node);
-    // Values that are equal may print differently: what is compared is what callers get.
+    // Values that are equal may print differently, and callers get the printed form, so that is compared.
     assert_eq!(read.to_json().to_string(), node.to_json().to_string());
     assert!(world.all().await.contains(&node));
     assert_eq!(world.history_of(&node.id).await[0].content.to_string(), node.to_json().to_string());
-    // The same, written over something else, and something else written over it.
+    // The content overwrites another one, and is overwritten by another one.
     let bare = world.replace(&node, numbered(0)).await;
     assert_eq!(world.chain_of(&node.id).await.pop(), Some(bare.clone()));
     let again = world.replace(&bare, written.clone()).await;
@@ -68,7 +68,7 @@ pub(crate) async fn text_comes_back_identical(world: &World) {
         ..numbered(1)
     };
     comes_back(world, written.clone()).await;
-    // An empty text is not the same as none.
+    // An empty text is not the same as null.
     comes_back(world, Content { title: Some(String::new()), description: None, ..written }).await;
 }
 

@@ -1,4 +1,4 @@
-//! Expiry: what has expired counts as absent from that instant, and a write over it removes it.
+//! Expiry: an expired context is absent from that instant on, and a write over it removes it.
 
 use context_domain::change::Operation;
 use context_domain::ports::{Commit, Outcome, Subtree};
@@ -25,7 +25,7 @@ pub(crate) async fn a_write_over_an_expired_node_removes_it_with_its_subtree(wor
     assert_eq!(operations(&world.history_of(&new.id).await), [Operation::Create]);
 }
 
-pub(crate) async fn an_expired_ancestor_is_removed_on_the_way(world: &World) {
+pub(crate) async fn an_expired_ancestor_is_removed_on_the_path(world: &World) {
     let soon = world.now().saturating_add_micros(HOUR);
     let project = world.create(&["p"], expiring(soon)).await;
     let task = world.create(&["p", "b", "t"], numbered(1)).await;
@@ -46,7 +46,7 @@ pub(crate) async fn an_expired_ancestor_is_removed_on_the_way(world: &World) {
     assert_eq!(versions, [1, 2, 2]);
 }
 
-pub(crate) async fn an_expired_context_is_no_current_version(world: &World) {
+pub(crate) async fn an_expired_context_has_no_current_version(world: &World) {
     let soon = world.now().saturating_add_micros(HOUR);
     let node = world.create(&["p"], expiring(soon)).await;
     let free = world.create_free(expiring(soon)).await;
@@ -57,7 +57,7 @@ pub(crate) async fn an_expired_context_is_no_current_version(world: &World) {
     }
 }
 
-pub(crate) async fn what_stands_below_an_expired_one_cannot_be_written(world: &World) {
+pub(crate) async fn a_context_below_an_expired_one_cannot_be_written(world: &World) {
     let soon = world.now().saturating_add_micros(HOUR);
     world.create(&["p"], expiring(soon)).await;
     let task = world.create(&["p", "b", "t"], numbered(1)).await;

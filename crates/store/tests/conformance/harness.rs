@@ -1,4 +1,5 @@
-//! A store under test, with the clock and the ids in hand, and short ways to write what the cases need.
+//! A store under test with a fake clock and counted ids, and short forms of the writes and reads of the
+//! cases.
 
 use std::sync::Arc;
 
@@ -21,20 +22,20 @@ use crate::fakes::{CountedIds, FakeClock};
 
 pub(crate) const HOUR: i64 = 3_600_000_000;
 
-/// A store of some kind, empty at first.
+/// A store of some kind, which does not exist at first.
 #[async_trait]
 pub(crate) trait StoreUnderTest: Send + Sync {
-    /// Opens the store as a process of its own would. The first time makes it.
+    /// Opens the store as another process would. The first call creates it.
     async fn open(&self, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Ports, Error>;
 
     /// A place where there is no store yet.
     fn elsewhere(&self) -> Arc<dyn StoreUnderTest>;
 
-    /// Destroys what holds the tenant's contexts.
+    /// Destroys the table or file that holds the tenant's contexts.
     async fn damage(&self, tenant: &Tenant);
 }
 
-/// A store with everything that is passed into it.
+/// A store with its clock and source of ids.
 pub(crate) struct World {
     pub(crate) store: Box<dyn StoreUnderTest>,
     pub(crate) ports: Ports,
@@ -63,13 +64,13 @@ impl World {
         ContextId::new(self.ids.uuid())
     }
 
-    pub(crate) async fn make_tenant(&self, id: &str) -> Tenant {
+    pub(crate) async fn create_tenant(&self, id: &str) -> Tenant {
         let new = NewTenant::new(id.parse().unwrap(), self.clock.as_ref(), self.ids.as_ref());
         assert!(self.ports.directory.create(&new).await.unwrap());
         new.tenant
     }
 
-    // Commits, as the service would ask for them.
+    // Commits as the service makes them.
 
     pub(crate) fn commit(&self, expect: Expect, op: Op) -> Commit {
         let record = Record { at: self.now(), by: "somebody".to_owned(), request_id: "request".to_owned() };
@@ -107,7 +108,7 @@ impl World {
         }
     }
 
-    /// Replaces what was read.
+    /// Replaces a context that was read.
     pub(crate) fn replacement(&self, current: &Context, content: Content) -> Commit {
         let version = current.version + 1;
         let context = Context { content, version, updated_at: self.now(), ..current.clone() };
@@ -119,7 +120,7 @@ impl World {
         self.commit(Expect::Version(current.etag()), Op::Delete { subtree })
     }
 
-    // The same, carried out.
+    // Commits that are carried out.
 
     pub(crate) async fn run(&self, commit: Commit) -> Outcome {
         self.ports.contexts.commit(&self.tenant, commit).await.unwrap()
@@ -194,7 +195,7 @@ pub(crate) fn content(data: Value) -> Content {
     Content { context_data, context_type: "note".to_owned(), ..Content::empty_node(Level::Project) }
 }
 
-/// A content that says `n`.
+/// A content whose document has the member `n`.
 pub(crate) fn numbered(n: u32) -> Content {
     content(json!({"n": n}))
 }
@@ -226,7 +227,7 @@ pub(crate) fn replayed(outcome: Outcome) -> Change {
     }
 }
 
-/// The outcome of a write that met `current` where it expected something else.
+/// The outcome of a write that found `current` instead of what it expected.
 pub(crate) fn conflict(current: Option<&Context>) -> Outcome {
     Outcome::Conflict { current: current.cloned().map(Box::new) }
 }

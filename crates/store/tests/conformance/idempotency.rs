@@ -14,7 +14,7 @@ pub(crate) async fn a_known_key_replays(world: &World) {
     let idempotency = key("me", "k", "request");
     let first = done(world.run(with(world.creation(&["p"], numbered(1)), &idempotency)).await);
     let before = (world.all().await, world.history().await);
-    // Whether the request is the same is for the service to say: the store tells what it was.
+    // The service decides whether the request is the same: the store returns what it was.
     let other = key("me", "k", "another request");
     let change = replayed(world.run(with(world.creation(&["q"], numbered(2)), &other)).await);
     assert_eq!((&change.context_id, change.version, change.operation), (&first.id, 1, Operation::Create));
@@ -22,7 +22,7 @@ pub(crate) async fn a_known_key_replays(world: &World) {
     assert_eq!((world.all().await, world.history().await), before);
 }
 
-pub(crate) async fn a_key_is_its_principals_own(world: &World) {
+pub(crate) async fn a_key_belongs_to_its_principal(world: &World) {
     done(world.run(with(world.creation(&["p"], numbered(1)), &key("me", "k", "r"))).await);
     done(world.run(with(world.creation(&["q"], numbered(1)), &key("you", "k", "r"))).await);
     done(world.run(with(world.creation(&["r"], numbered(1)), &key("me", "K", "r"))).await);
@@ -43,7 +43,7 @@ pub(crate) async fn a_key_is_known_for_a_day(world: &World) {
     replayed(world.run(with(world.replacement(&first, numbered(2)), &idempotency)).await);
     world.clock.advance(1);
     let stale = world.replacement(&world.replace(&first, numbered(5)).await, numbered(6));
-    // A write that fails leaves the old row its key.
+    // After a write that fails, the old row still has the key.
     let refused = world.run(with(world.replacement(&first, numbered(2)), &idempotency)).await;
     assert!(matches!(refused, Outcome::Conflict { .. }));
     let keys = |history: Vec<context_domain::change::Change>| {
@@ -63,7 +63,7 @@ pub(crate) async fn a_deletion_is_remembered(world: &World) {
     assert_eq!((change.context_id, change.version, change.operation), (node.id, 2, Operation::Delete));
 }
 
-pub(crate) async fn remembered_finds_what_was_done_since(world: &World) {
+pub(crate) async fn remembered_finds_changes_made_since(world: &World) {
     let idempotency = key("me", "k", "r");
     let start = world.now();
     let remembered = async |key: &Idempotency, micros: i64| {
@@ -75,7 +75,7 @@ pub(crate) async fn remembered_finds_what_was_done_since(world: &World) {
     let change = world.history().await.pop();
     assert_eq!(change.as_ref().unwrap().idempotency, Some(idempotency));
     assert_eq!(remembered(&key("me", "k", "whatever"), -1).await, change);
-    // The window is open at its old end, here as in a commit.
+    // The window excludes its old end, here as in a commit.
     assert_eq!(remembered(&key("me", "k", "whatever"), 0).await, None);
     assert_eq!(remembered(&key("you", "k", "r"), -1).await, None);
 }

@@ -1,4 +1,4 @@
-//! Keys: added, listed, ended, replaced and used; and gone with their tenant.
+//! Keys: added, listed, ended, replaced and used, and removed with their tenant.
 
 use context_domain::access::{Access, Permission};
 use context_domain::clock::Timestamp;
@@ -24,7 +24,7 @@ fn new_key(world: &World, access: Access) -> ApiKey {
     }
 }
 
-fn of(tenant: &TenantId, permission: Permission) -> Access {
+fn access_to(tenant: &TenantId, permission: Permission) -> Access {
     Access::Tenant { tenant: tenant.clone(), permission }
 }
 
@@ -52,7 +52,7 @@ fn later(world: &World, micros: i64) -> Timestamp {
 
 pub(crate) async fn a_key_comes_back_identical(world: &World) {
     let mut keys = vec![new_key(world, Access::Operator)];
-    keys.extend(Permission::ALL.map(|permission| new_key(world, of(&world.tenant, permission))));
+    keys.extend(Permission::ALL.map(|permission| new_key(world, access_to(&world.tenant, permission))));
     keys[1].expires_at = Some(later(world, HOUR));
     keys[2].revoked_at = Some(later(world, 1));
     keys[3].last_used_at = Some(world.now());
@@ -65,18 +65,18 @@ pub(crate) async fn a_key_comes_back_identical(world: &World) {
         assert_eq!(reopened.directory.key(&expected.id).await.unwrap().as_ref(), Some(expected));
     }
     assert_eq!(key(world, &KeyId::new(world.ids.uuid())).await, None);
-    assert!(world.ports.directory.add_key(&keys[0], None).await.is_err(), "an id is given out once");
+    assert!(world.ports.directory.add_key(&keys[0], None).await.is_err(), "an id is used once");
 }
 
 pub(crate) async fn keys_are_listed_by_id(world: &World) {
-    let other = world.make_tenant("other").await.id;
+    let other = world.create_tenant("other").await.id;
     assert_eq!(listed(world, None, None, 9).await, []);
     let mut all = Vec::new();
     for n in 0..9 {
         let access = match n % 3 {
             0 => Access::Operator,
-            1 => of(&world.tenant, Permission::Read),
-            _ => of(&other, Permission::Admin),
+            1 => access_to(&world.tenant, Permission::Read),
+            _ => access_to(&other, Permission::Admin),
         };
         all.push(new_key(world, access));
     }
@@ -97,7 +97,7 @@ pub(crate) async fn keys_are_listed_by_id(world: &World) {
 pub(crate) async fn a_key_is_ended_once(world: &World) {
     let directory = &world.ports.directory;
     let expiring = ApiKey { expires_at: Some(later(world, HOUR)), ..new_key(world, Access::Operator) };
-    for added in [new_key(world, of(&world.tenant, Permission::Write)), expiring] {
+    for added in [new_key(world, access_to(&world.tenant, Permission::Write)), expiring] {
         add(world, &added).await;
         for (at, expected) in [(HOUR / 2, HOUR / 2), (HOUR / 2 + 1, HOUR / 2), (9 * HOUR, HOUR / 2), (5, 5)] {
             assert!(directory.end_key(&added.id, later(world, at)).await.unwrap());
@@ -108,7 +108,7 @@ pub(crate) async fn a_key_is_ended_once(world: &World) {
     let expired = ApiKey { expires_at: Some(world.now()), ..new_key(world, Access::Operator) };
     add(world, &expired).await;
     assert!(directory.end_key(&expired.id, world.now()).await.unwrap());
-    assert_eq!(key(world, &expired.id).await, Some(expired), "what has ended stays as it is");
+    assert_eq!(key(world, &expired.id).await, Some(expired), "a key that has ended does not change");
     assert!(!directory.end_key(&KeyId::new(world.ids.uuid()), world.now()).await.unwrap());
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn a_key_replaces_another(world: &World) {
     for (expires, at, end) in
         [(None, HOUR, HOUR), (Some(HOUR), 2 * HOUR, HOUR), (Some(2 * HOUR), HOUR, HOUR), (None, 0, 0)]
     {
-        let mut old = new_key(world, of(&world.tenant, Permission::Write));
+        let mut old = new_key(world, access_to(&world.tenant, Permission::Write));
         old.expires_at = expires.map(|at| later(world, at));
         add(world, &old).await;
         let new = new_key(world, old.access.clone());
@@ -134,7 +134,7 @@ pub(crate) async fn a_key_that_cannot_be_added_changes_nothing(world: &World) {
     let nobody: TenantId = "nobody".parse().unwrap();
     let old = new_key(world, Access::Operator);
     add(world, &old).await;
-    let homeless = new_key(world, of(&nobody, Permission::Read));
+    let homeless = new_key(world, access_to(&nobody, Permission::Read));
     let refused = directory.add_key(&homeless, Some((&old.id, world.now()))).await.unwrap_err();
     assert!(matches!(&refused, Error::TenantNotFound { tenant } if *tenant == nobody), "{refused:?}");
     let (new, unknown) = (new_key(world, Access::Operator), KeyId::new(world.ids.uuid()));
@@ -144,7 +144,7 @@ pub(crate) async fn a_key_that_cannot_be_added_changes_nothing(world: &World) {
     assert_eq!(listed(world, None, None, 9).await, [old]);
 }
 
-pub(crate) async fn the_last_use_is_noted(world: &World) {
+pub(crate) async fn the_last_use_is_recorded(world: &World) {
     let directory = &world.ports.directory;
     let (used, idle) = (new_key(world, Access::Operator), new_key(world, Access::Operator));
     add(world, &used).await;
@@ -159,30 +159,31 @@ pub(crate) async fn the_last_use_is_noted(world: &World) {
 }
 
 pub(crate) async fn keys_go_with_their_tenant(world: &World) {
-    let mine = new_key(world, of(&world.tenant, Permission::Admin));
+    let mine = new_key(world, access_to(&world.tenant, Permission::Admin));
     let operators = new_key(world, Access::Operator);
-    let other = world.make_tenant("other").await.id;
-    let theirs = new_key(world, of(&other, Permission::Admin));
+    let other = world.create_tenant("other").await.id;
+    let theirs = new_key(world, access_to(&other, Permission::Admin));
     for key in [&mine, &operators, &theirs] {
         add(world, key).await;
     }
     assert!(world.ports.directory.remove(&other).await.unwrap());
     assert_eq!(key(world, &theirs.id).await, None);
-    world.make_tenant("other").await;
+    world.create_tenant("other").await;
     assert_eq!(key(world, &theirs.id).await, None);
     assert_eq!(listed(world, Some(&other), None, 9).await, []);
     assert_eq!(listed(world, None, None, 9).await, [mine, operators]);
 }
 
-/// Keys of a tenant that is dropped and made again all the while are of the life in which they were added.
-pub(crate) async fn no_key_outlives_its_tenants_life(world: &World) {
+/// While a tenant keeps being dropped and created again, each key belongs to the generation in which it was
+/// added.
+pub(crate) async fn no_key_outlives_its_tenants_generation(world: &World) {
     let other: TenantId = "other".parse().unwrap();
     for _ in 0..20 {
-        world.make_tenant("other").await;
+        world.create_tenant("other").await;
         let adders: Vec<_> = (0..4)
             .map(|_| {
                 let (directory, key) =
-                    (world.ports.directory.clone(), new_key(world, of(&other, Permission::Read)));
+                    (world.ports.directory.clone(), new_key(world, access_to(&other, Permission::Read)));
                 tokio::spawn(async move {
                     match directory.add_key(&key, None).await {
                         Ok(()) | Err(Error::TenantNotFound { .. }) => {}

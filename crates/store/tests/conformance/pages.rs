@@ -1,4 +1,4 @@
-//! Pages: lists in byte order that go on behind a key and hide what has expired.
+//! Pages: lists in byte order that continue after a key and hide expired contexts.
 
 use context_domain::ports::ContextList;
 
@@ -67,7 +67,7 @@ pub(crate) async fn expired_ones_are_hidden(world: &World) {
     assert_eq!(ids(&world.page(ContextList::Children { parent, after }, 9).await), live[4..]);
 }
 
-pub(crate) async fn what_stands_below_an_expired_one_is_hidden(world: &World) {
+pub(crate) async fn a_context_below_an_expired_one_is_hidden(world: &World) {
     let soon = world.now().saturating_add_micros(HOUR);
     let project = world.create(&["p"], expiring(soon)).await;
     world.create(&["p", "b", "t"], numbered(1)).await;

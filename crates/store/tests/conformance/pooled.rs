@@ -1,4 +1,4 @@
-//! PostgreSQL under test behind `PgBouncer`: both roles come through it.
+//! PostgreSQL under test behind `PgBouncer`: both roles connect through it.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use tokio::sync::OnceCell;
 use crate::harness::StoreUnderTest;
 use crate::postgres::Database;
 
-/// Connections to each database for each role. A session keeps its connection: there are enough for the stores that a case
-/// opens at once.
+/// How many connections each role has to each database. A session keeps its connection, so these are enough
+/// for the stores that a case opens at once.
 const SESSIONS: u32 = 40;
 const TRANSACTIONS: u32 = 2;
 
-/// A database that is made when it is opened first, behind a pooler.
+/// A database behind a pooler, created when it is first opened.
 pub(crate) struct Pooled {
     database: Database,
     is_made: OnceCell<()>,
@@ -57,7 +57,8 @@ impl StoreUnderTest for Pooled {
     }
 }
 
-/// The pooler of all cases. It soon gives back what a case has left, so that the server has room for the next ones.
+/// The pooler of all cases. It soon closes the connections that a case has left, so that the server has room
+/// for the next cases.
 async fn pooler(mode: PoolMode) -> &'static PgBouncer {
     static OF_SESSIONS: OnceCell<PgBouncer> = OnceCell::const_new();
     static OF_TRANSACTIONS: OnceCell<PgBouncer> = OnceCell::const_new();

@@ -1,6 +1,6 @@
-//! Random searches over random contexts find what filtering all of them by `Search::matches` finds.
+//! Random searches over random contexts find the contexts that `Search::matches` accepts.
 //!
-//! `STORE_SEARCHES` says how many rounds of writes and searches are done (40).
+//! `STORE_SEARCHES` is the number of rounds of writes and searches (40).
 #![expect(clippy::disallowed_methods, reason = "the size comes from the environment")]
 
 use context_domain::clock::Timestamp;
@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 use crate::harness::{HOUR, World, content, every, ids};
 use crate::random::Random;
 
-/// Writes, and searches, of a round.
+/// How many writes and how many searches a round has.
 const PER_ROUND: usize = 60;
 const NAMES: [&str; 5] = ["a", "b", "c", "", "a/b"];
 const WORDS: [&str; 8] = ["one", "Two", "THREE", "straße", "STRASSE", "Σίσυφος", "don't", "世界"];
 
-/// What is written and searched for at random.
+/// Random contents and searches.
 impl Random {
     fn text(&mut self) -> String {
         (0..=self.below(2)).map(|_| self.pick(&WORDS)).collect::<Vec<_>>().join(" ")
@@ -145,8 +145,8 @@ pub(crate) async fn random_searches_find_what_filtering_finds(world: &World) {
     assert!(empty * 10 > searches && empty * 10 < searches * 9, "the searches find too much or too little");
 }
 
-/// Creates something, or replaces or removes `one`, which another write of the round may have changed: a conflict must
-/// leave no trace.
+/// Creates a context, or replaces or removes `one`, which another write of the round may have changed: a
+/// conflict must leave no trace.
 async fn write(world: &World, random: &mut Random, one: &Context) {
     let content = random.content(world.now());
     let place = one.place.as_ref();

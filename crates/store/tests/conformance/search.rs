@@ -1,4 +1,4 @@
-//! Search: each condition alone and together, in order, page by page, and nothing stale.
+//! Search: each condition alone and together, in order, page by page, and never a stale result.
 
 use std::collections::BTreeSet;
 use std::slice;
@@ -93,7 +93,7 @@ pub(crate) async fn all_conditions_together(world: &World) {
     };
     world.clock.advance(HOUR);
     let target = world.create(&["p"], full.clone()).await;
-    // Each of these differs in one thing.
+    // Each of these differs in one respect.
     world.create(&["p1"], Content { context_type: "lag".to_owned(), ..full.clone() }).await;
     world.create(&["p2"], Content { title: Some("Found by any".to_owned()), ..full.clone() }).await;
     world.create(&["p3"], Content { tags: vec!["x".to_owned()], ..full.clone() }).await;
@@ -149,7 +149,7 @@ pub(crate) async fn words_are_unicode_words(world: &World) {
     }
 }
 
-pub(crate) async fn containment_is_that_of_jsonb(world: &World) {
+pub(crate) async fn containment_is_as_in_jsonb(world: &World) {
     let document = json!({
         "n": 1, "half": 0.5, "big": 1e30, "s": "1", "none": null, "yes": true, "empty": {}, "nothing": [],
         "list": [1, [2], {"a": 1, "b": [{}]}, {"c": 3}, 1],
@@ -197,7 +197,8 @@ pub(crate) async fn containment_is_that_of_jsonb(world: &World) {
 pub(crate) async fn pages_go_on_to_the_end(world: &World) {
     let mut expected = Vec::new();
     for n in 0..40 {
-        // Two of three have the leaves of the filter, one of three in the element that it wants.
+        // Two of three have the leaves of the filter; one of three has them in the element that the filter
+        // requires.
         let elements = match n % 3 {
             0 => json!([{"a": 1, "b": 2}]),
             1 => json!([{"a": 1}, {"b": 2}]),
@@ -224,12 +225,13 @@ pub(crate) async fn pages_go_on_to_the_end(world: &World) {
     assert_eq!(between, expected[5..7]);
     let gone = world.chain_of(&expected[4]).await.pop().unwrap();
     done(world.run(world.deletion(&gone, Subtree::MustBeEmpty)).await);
-    assert_eq!(ids(&page(world, &search, Some(&expected[4]), 2).await), expected[5..7], "its place is kept");
+    let continued = page(world, &search, Some(&expected[4]), 2).await;
+    assert_eq!(ids(&continued), expected[5..7], "the page continues at its place");
     assert_eq!(page(world, &search, None, 0).await, []);
 }
 
-pub(crate) async fn order_is_that_of_ids_whatever_comes_first(world: &World) {
-    // The ids are made in order; what they are given to is written in another one, many times between the same two.
+pub(crate) async fn the_order_is_that_of_ids_whatever_is_written_first(world: &World) {
+    // The ids are made in order, and inserted in another order, many of them between the same two.
     let mut commits: Vec<_> = (0..120).map(|n| world.free_creation(numbered(n % 2))).collect();
     let mut expected = Vec::new();
     let mut turn = 0;
@@ -252,7 +254,7 @@ pub(crate) async fn order_is_that_of_ids_whatever_comes_first(world: &World) {
     assert_eq!(ids(&behind), expected[31..36]);
 }
 
-pub(crate) async fn ids_that_come_backwards_and_forwards_between_others(world: &World) {
+pub(crate) async fn ids_inserted_backwards_and_forwards_between_others(world: &World) {
     let outer = [world.free_creation(numbered(1)), world.free_creation(numbered(1))];
     let rising: Vec<_> = (0..150).map(|_| world.free_creation(numbered(1))).collect();
     let falling: Vec<_> = (0..150).map(|_| world.free_creation(numbered(1))).rev().collect();
@@ -288,7 +290,7 @@ pub(crate) async fn expired_ones_are_not_found(world: &World) {
     );
     let branches = Search { context_level: Some(Level::Branch), ..Search::default() };
     assert_eq!(found(world, &branches).await, []);
-    // What takes the place of an expired node is found, and what it removed is not.
+    // A node that replaces an expired one is found, and the nodes that it removed are not.
     let new = world.create(&["p"], numbered(0)).await;
     live.push(new.id);
     assert_eq!(found(world, &search).await, live);
@@ -371,7 +373,7 @@ pub(crate) async fn searches_without_an_answer(world: &World) {
         tagged(&["none"]),
         Search { created_after: Some(world.now().saturating_add_micros(1)), ..Search::default() },
         Search { words: words_of("nothing"), ..containing(json!({"n": 1})) },
-        // No text that is stored holds a NUL, which not every store can even be asked for.
+        // No stored text holds a NUL, and not every store can compare with one.
         of_type("\0"),
         tagged(&["note\0"]),
         Search { user_id: Some("\0".to_owned()), ..Search::default() },

@@ -1,4 +1,4 @@
-//! The embedded store under test: a folder that goes when the case ends.
+//! The embedded store under test: a folder that is removed when the case ends.
 
 use std::fs;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ impl StoreUnderTest for Folder {
     }
 }
 
-/// A counter numbers the transactions, and one that is rolled back gives its number back.
+/// A counter numbers the transactions; a transaction that is rolled back does not use up a number.
 #[tokio::test]
 async fn revisions_have_no_gap_after_a_conflict() {
     let world = World::new(Box::new(Folder::new())).await;

@@ -1,4 +1,4 @@
-//! Tenants: made, listed, dropped, and apart from each other.
+//! Tenants: created, listed, dropped, and separate from each other.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub(crate) async fn a_new_store_has_the_default_tenant(world: &World) {
     assert!(checks.iter().all(|check| check.problem.is_none()), "{checks:?}");
 }
 
-pub(crate) async fn tenants_are_made_listed_and_dropped(world: &World) {
+pub(crate) async fn tenants_are_created_listed_and_dropped(world: &World) {
     let mut names = vec!["default", "b", "a", "0", "a-b", "a_b", "a0", "z"];
     for name in &names[1..] {
-        world.make_tenant(name).await;
+        world.create_tenant(name).await;
     }
     names.sort_unstable();
     assert_eq!(listed(&world.ports).await, names);
@@ -68,7 +68,7 @@ pub(crate) async fn an_unknown_tenant_is_not_found(world: &World) {
 }
 
 pub(crate) async fn tenants_are_apart(world: &World) {
-    let other = world.make_tenant("other").await.id;
+    let other = world.create_tenant("other").await.id;
     let mine = world.create(&["p"], numbered(1)).await;
     let contexts = &world.ports.contexts;
     assert_eq!(contexts.chain(&other, &Address::Id(mine.id.clone())).await.unwrap(), []);
@@ -77,13 +77,13 @@ pub(crate) async fn tenants_are_apart(world: &World) {
     assert_eq!(contexts.changes(&other, &changes).await.unwrap(), []);
     let outcome = contexts.commit(&other, world.replacement(&mine, numbered(2))).await.unwrap();
     assert_eq!(outcome, Outcome::Conflict { current: None });
-    // A context that says it is another tenant's is not written, whoever asks.
+    // A context that names another tenant is not written.
     let misplaced = contexts.commit(&other, world.creation(&["p"], numbered(1))).await;
     assert!(misplaced.is_err());
     assert_eq!(world.chain(&["p"]).await.pop(), Some(mine));
 }
 
-pub(crate) async fn a_tenant_made_again_starts_empty(world: &World) {
+pub(crate) async fn a_tenant_created_again_starts_empty(world: &World) {
     let before = world.ports.directory.get(&world.tenant).await.unwrap().unwrap();
     let global = world.global().await;
     let written = world.create(&["p"], numbered(1)).await;
@@ -94,7 +94,7 @@ pub(crate) async fn a_tenant_made_again_starts_empty(world: &World) {
         world.ports.contexts.chain(&world.tenant, &Address::Id(written.id.clone())).await,
         Err(Error::TenantNotFound { .. })
     ));
-    let again = world.make_tenant("default").await;
+    let again = world.create_tenant("default").await;
     assert_ne!(again.generation, before.generation);
     for ports in [&world.ports, &other] {
         assert_eq!(ports.directory.get(&world.tenant).await.unwrap(), Some(again.clone()));
@@ -121,13 +121,13 @@ pub(crate) async fn a_tenant_dropped_elsewhere_is_gone(world: &World) {
 }
 
 pub(crate) async fn a_dropped_default_stays_dropped(world: &World) {
-    world.make_tenant("other").await;
+    world.create_tenant("other").await;
     assert!(world.ports.directory.remove(&world.tenant).await.unwrap());
     assert_eq!(listed(&world.reopened().await).await, ["other"]);
 }
 
 pub(crate) async fn an_unhealthy_tenant_leaves_others_working(world: &World) {
-    let broken = world.make_tenant("broken").await;
+    let broken = world.create_tenant("broken").await;
     world.store.damage(&broken).await;
     let ports = world.reopened().await;
     let address = Address::Scope(scope(&[]));
@@ -143,7 +143,7 @@ pub(crate) async fn an_unhealthy_tenant_leaves_others_working(world: &World) {
     let unhealthy: Vec<_> = checks.iter().filter(|check| check.problem.is_some()).collect();
     assert_eq!((checks.len(), unhealthy.len(), unhealthy[0].name.as_str()), (3, 1, "tenant broken"));
     let new = NewTenant::new(broken.id.clone(), world.clock.as_ref(), world.ids.as_ref());
-    assert!(!ports.directory.create(&new).await.unwrap(), "it is unhealthy, not gone");
+    assert!(!ports.directory.create(&new).await.unwrap(), "the tenant is unhealthy, not dropped");
 }
 
 pub(crate) async fn everything_is_there_after_reopening(world: &World) {
@@ -158,7 +158,7 @@ pub(crate) async fn everything_is_there_after_reopening(world: &World) {
     assert_eq!(ports.contexts.changes(&world.tenant, &changes).await.unwrap(), world.history().await);
 }
 
-pub(crate) async fn a_tenant_made_by_many_at_once_is_one(world: &World) {
+pub(crate) async fn a_tenant_created_by_many_at_once_is_one(world: &World) {
     for round in 0..5 {
         let id: TenantId = format!("t{round}").parse().unwrap();
         let makers: Vec<_> = (0..8)
@@ -184,7 +184,7 @@ pub(crate) async fn a_tenant_made_by_many_at_once_is_one(world: &World) {
 pub(crate) async fn many_tenants_at_once(world: &World) {
     let names: Vec<_> = (0..100).map(|n| format!("t{n:03}")).collect();
     for name in &names {
-        world.make_tenant(name).await;
+        world.create_tenant(name).await;
     }
     for round in 1..=2_usize {
         let writers: Vec<_> = names

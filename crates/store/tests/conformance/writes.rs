@@ -1,4 +1,4 @@
-//! Writes: what must hold, what is done, and that all of it is done or nothing.
+//! Writes: what they require, what they do, and that they do all of it or nothing.
 
 use context_domain::change::Operation;
 use context_domain::content::Content;
@@ -31,7 +31,7 @@ pub(crate) async fn a_node_is_created_with_its_missing_parents(world: &World) {
     assert_eq!(world.chain(&["p", "b"]).await, chain[..3]);
 }
 
-pub(crate) async fn a_parent_is_missing_where_no_path_is_made(world: &World) {
+pub(crate) async fn a_parent_is_missing_where_no_path_is_ensured(world: &World) {
     let without = |keys: &[&str]| Commit { ensure_path: None, ..world.creation(keys, numbered(1)) };
     assert_eq!(world.run(without(&["p", "b"])).await, Outcome::ParentMissing);
     done(world.run(without(&["p"])).await);
@@ -55,11 +55,11 @@ pub(crate) async fn a_node_that_nobody_wrote_is_a_conflict_too(world: &World) {
     assert_eq!((written.version, world.chain(&["p"]).await.pop()), (1, Some(written.clone())));
 }
 
-pub(crate) async fn a_version_is_replaced_and_its_place_stays(world: &World) {
+pub(crate) async fn a_version_is_replaced_and_keeps_its_place(world: &World) {
     let first = world.create(&["p", "b"], numbered(1)).await;
     world.clock.advance(1);
     let mut commit = world.replacement(&first, numbered(2));
-    // Whatever the writer believes of the place, the store knows it.
+    // The store keeps the place, whatever place the writer gives.
     if let Op::Put { context, .. } = &mut commit.op {
         context.place = None;
     }

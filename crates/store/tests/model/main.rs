@@ -1,4 +1,4 @@
-//! Random operations through the service give the same answers on the store as on a plain map.
+//! Random operations through the service give the same answers on a store as on a plain map.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -38,11 +38,11 @@ use serde_json::{Map, Value, json};
 use fakes::{CountedIds, FakeClock};
 use map::{Answer, Doc, Entry, Model, Name, Request, What, When};
 use random::Random;
-use stores::{Kind, Made};
+use stores::{StoreKind, TestStore};
 
 const HOUR: i64 = 3_600_000_000;
 
-/// Both sides, and which life of the model has which id in the store.
+/// Both sides, and the id in the store of each life in the model.
 struct Trial {
     random: Random,
     model: Model,
@@ -51,12 +51,12 @@ struct Trial {
     known: HashMap<usize, ContextId>,
     frees: usize,
     seen: HashMap<String, usize>,
-    _store: Made,
+    _store: TestStore,
 }
 
 impl Trial {
-    async fn new(kind: Kind, seed: u64) -> Self {
-        let store = Made::new(kind);
+    async fn new(kind: StoreKind, seed: u64) -> Self {
+        let store = TestStore::new(kind);
         let (clock, ids) = (Arc::new(FakeClock::new()), Arc::new(CountedIds::new()));
         let ports = store.open(clock.clone(), ids.clone()).await;
         Self {
@@ -110,7 +110,8 @@ impl Trial {
         *self.seen.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Whether the store shows what the model holds. An id that the model sees for the first time is remembered.
+    /// Checks that the store shows what the model holds. An id that the model sees for the first time is
+    /// kept.
     fn same(&mut self, name: &Name, doc: &Doc, shown: &Value) {
         let id: ContextId = shown["id"].as_str().unwrap().parse().unwrap();
         assert_eq!(*self.known.entry(doc.life).or_insert(id.clone()), id, "{name:?}");
@@ -150,7 +151,7 @@ impl Trial {
         let name = if at_random < 6 {
             Name::Node(self.keys())
         } else if at_random < 8 && !self.known.is_empty() {
-            // By id: anything that was ever there.
+            // By id: any context that ever existed.
             let mut lives: Vec<_> = self.known.keys().copied().collect();
             lives.sort_unstable();
             let chosen = lives[self.random.below(lives.len())];
@@ -170,7 +171,7 @@ impl Trial {
             8 => What::Delete(Subtree::MustBeEmpty),
             _ => What::Delete(Subtree::Remove),
         };
-        // The global node exists always, and is created by nobody.
+        // The global node always exists, and nobody creates it.
         let when = if matches!(what, What::Create(_)) { When::Always } else { self.when(&name, now) };
         let parents = if self.random.one_in(4) { Parents::MustExist } else { Parents::Create };
         let key = self.random.one_in(3).then(|| {
@@ -316,7 +317,7 @@ impl Trial {
         }
     }
 
-    /// Compares everything: all that is live, and the history of each context that has a known id.
+    /// Compares all live contexts, and the history of each context whose id is known.
     async fn finish(&mut self) {
         let (now, caller) = (self.clock.now(), caller("reader"));
         let (mut found, mut token) = (Vec::new(), None);
@@ -368,16 +369,16 @@ fn scope(keys: &[String]) -> Scope {
 
 #[tokio::test]
 async fn random_operations_give_the_same_answers_on_sqlite() {
-    random_operations_give_the_same_answers(Kind::Sqlite).await;
+    random_operations_give_the_same_answers(StoreKind::Sqlite).await;
 }
 
 #[tokio::test]
 async fn random_operations_give_the_same_answers_on_postgres() {
-    random_operations_give_the_same_answers(Kind::Postgres).await;
+    random_operations_give_the_same_answers(StoreKind::Postgres).await;
 }
 
-#[expect(clippy::print_stdout, reason = "a test tells how far it got")]
-async fn random_operations_give_the_same_answers(kind: Kind) {
+#[expect(clippy::print_stdout, reason = "a test shows how far it got")]
+async fn random_operations_give_the_same_answers(kind: StoreKind) {
     let number = |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().unwrap());
     let (seeds, steps) = (number("MODEL_SEEDS", 4), number("MODEL_STEPS", 400));
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -392,7 +393,7 @@ async fn random_operations_give_the_same_answers(kind: Kind) {
         }
     }
     println!("{kind:?}: {seeds} seeds of {steps} steps: {seen:?}");
-    // A run that never got somewhere proves nothing of it.
+    // A case that never came up is not covered.
     for what in [
         "done",
         "replayed",

@@ -1,5 +1,5 @@
-//! The meaning of the service over a plain map, written without a look at the store: what a write does to what is
-//! live, what it answers, and what it records.
+//! The rules of the service over a plain map, written independently of the stores: what a write changes,
+//! answers and records.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +19,7 @@ pub(crate) enum Name {
     Free(usize),
 }
 
-/// A condition; versions are told by life and number, because the model makes no ids.
+/// A condition. A version is named by life and number, because the model makes no ids.
 #[derive(Debug, Clone)]
 pub(crate) enum When {
     Always,
@@ -42,13 +42,13 @@ pub(crate) struct Request {
     pub(crate) name: Name,
     pub(crate) when: When,
     pub(crate) parents: Parents,
-    /// The key, and what tells one request from another.
+    /// The key, and what distinguishes one request from another.
     pub(crate) key: Option<(String, String)>,
-    /// Addresses the context by the id of this life of it, and not by its name.
+    /// Addresses the context by the id of this life of it instead of by its name.
     pub(crate) life: Option<usize>,
 }
 
-/// A context: which life of its name it is, and what was written.
+/// A context: the life of its name that it is, and what was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Doc {
     pub(crate) life: usize,
@@ -68,7 +68,7 @@ pub(crate) struct Answer {
     pub(crate) replayed: bool,
 }
 
-/// What the model remembers of one write of one context.
+/// The record of one write of one context.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) life: usize,
@@ -87,14 +87,14 @@ pub(crate) struct Model {
 type Failure = (&'static str, Option<Box<Doc>>);
 
 impl Model {
-    /// A tenant that was just made.
+    /// A new tenant.
     pub(crate) fn new(at: Timestamp) -> Self {
         let mut model = Self { docs: BTreeMap::new(), history: Vec::new(), lives: 0, keys: HashMap::new() };
         model.make_empty(&[], at);
         model
     }
 
-    /// The context of that name, if it and all above it are live.
+    /// The context of that name, if it and all nodes above it are live.
     pub(crate) fn live(&self, name: &Name, at: Timestamp) -> Option<&Doc> {
         let one = |name: &Name| {
             self.docs.get(name).filter(|doc| doc.content.expires_at.is_none_or(|expiry| expiry > at))
@@ -113,7 +113,10 @@ impl Model {
     }
 
     pub(crate) fn children(&self, keys: &[String], at: Timestamp) -> Vec<Name> {
-        let child = |name: &&Name| matches!(name, Name::Node(below) if below.len() == keys.len() + 1 && below.starts_with(keys));
+        let child = |name: &&Name| match name {
+            Name::Node(below) => below.len() == keys.len() + 1 && below.starts_with(keys),
+            Name::Free(_) => false,
+        };
         self.docs.keys().filter(child).filter(|name| self.live(name, at).is_some()).cloned().collect()
     }
 
@@ -279,7 +282,8 @@ impl Model {
         self.docs.insert(Name::Node(keys.to_vec()), doc);
     }
 
-    /// Removes a context and all below it; what had expired, or stood below what had, expires.
+    /// Removes a context and all below it. Those that have expired, or are below one that has, are recorded
+    /// as expired.
     fn remove(&mut self, name: &Name, at: Timestamp) {
         let below: Vec<_> = match name {
             Name::Free(_) => vec![name.clone()],
@@ -317,7 +321,7 @@ fn parsed(body: &Map<String, Value>, level: Option<Level>) -> Result<Content, Fa
     Content::from_json(body, level).map_err(|_| ("invalid", None))
 }
 
-/// RFC 7396, as its section 2 writes it.
+/// The algorithm of RFC 7396, section 2.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
