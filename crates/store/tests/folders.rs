@@ -142,7 +142,7 @@ async fn a_file_of_a_newer_version_is_refused() {
 async fn a_file_in_place_of_another_is_refused() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (one, two) = (make(&ports, "one").await, create_tenant(&ports, "two").await);
+    let (one, two) = (create_tenant(&ports, "one").await, create_tenant(&ports, "two").await);
     drop(ports);
     fs::copy(folder.file(&one), folder.file(&two)).unwrap();
     let ports = folder.open().await;
@@ -153,7 +153,7 @@ async fn a_file_in_place_of_another_is_refused() {
 #[tokio::test]
 async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_the_next_call() {
     let stopped = async |ports: &Ports, folder: &Folder| {
-        let tenant = make(ports, "t").await;
+        let tenant = create_tenant(ports, "t").await;
         let file = Connection::open(folder.file(&tenant)).unwrap();
         assert_eq!(file.execute("UPDATE meta SET dropped = 1", ()).unwrap(), 1);
         tenant
@@ -185,7 +185,8 @@ async fn a_drop_that_stopped_at_the_tombstone_is_finished_by_the_next_call() {
 async fn files_that_a_drop_left_are_removed_at_the_next_opening() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (dropped, half_made) = (make(&ports, "dropped").await, create_tenant(&ports, "half-made").await);
+    let (dropped, half_made) =
+        (create_tenant(&ports, "dropped").await, create_tenant(&ports, "half-made").await);
     drop(ports);
     let file = Connection::open(folder.file(&dropped)).unwrap();
     assert_eq!(file.execute("UPDATE meta SET dropped = 1", ()).unwrap(), 1);
@@ -225,7 +226,7 @@ async fn a_tenant_that_cannot_be_created_leaves_nothing() {
 async fn writers_that_wait_leave_room_for_other_tenants() {
     let folder = Folder::new();
     let ports = folder.open().await;
-    let (held, other) = (make(&ports, "held").await, create_tenant(&ports, "other").await);
+    let (held, other) = (create_tenant(&ports, "held").await, create_tenant(&ports, "other").await);
     let file = Connection::open(folder.file(&held)).unwrap();
     file.execute_batch("BEGIN IMMEDIATE").unwrap();
     let writers: Vec<_> = (0..64)
