@@ -1,0 +1,39 @@
+//! Connections to PostgreSQL, on real servers: to which host, how encrypted, how refused, and what stands in between.
+
+mod hosts;
+mod modes;
+mod refusals;
+mod standby;
+mod tls;
+
+use std::time::{Duration, Instant};
+
+use context_domain::error::Error;
+use context_store::postgres::{ConnectionMode, PostgresUrl, Session};
+
+/// How soon a refusal must be told.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn open(url: &str) -> Result<Session, Error> {
+    let url: PostgresUrl = url.parse().unwrap();
+    let begun = Instant::now();
+    let opened = Session::open(&url, ConnectionMode::Auto).await;
+    assert!(begun.elapsed() < SOON, "{url}: {:?}", begun.elapsed());
+    opened
+}
+
+/// What is said where no connection comes of a URL.
+async fn refusal(url: &str) -> String {
+    let Err(error) = open(url).await else { panic!("{url} was connected to") };
+    assert_eq!(error.code(), "store_unavailable");
+    let said = error.to_string();
+    for word in ["db error", "FATAL", "os error", "handshake", "secret", "wrong-5f0c"] {
+        assert!(!said.contains(word), "{said}");
+    }
+    said
+}
+
+/// A text that a session answers.
+async fn answer(session: &Session, sql: &str) -> String {
+    session.client().query_one(sql, &[]).await.unwrap().get(0)
+}
