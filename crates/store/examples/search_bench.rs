@@ -1,9 +1,10 @@
-//! Measures puts and searches on the embedded store: `cargo run --release -p context-store --example search_bench`.
+//! Measures puts and searches on the embedded store: `cargo run --release -p context-store --example
+//! search_bench`.
 //!
-//! An argument says how many contexts of 4 KB are put (20,000), a second one where (a new folder of the system's for
-//! temporary files). Each search is asked for its first page, and for one from the middle of the ids on.
+//! The first argument is the number of contexts of 4 KB (20,000), the second one the folder (a new temporary
+//! one). Each search is run for its first page, and for a page from the middle of the ids.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement that fails may panic")]
-#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#![expect(clippy::print_stdout, reason = "the program prints figures")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +22,7 @@ use context_domain::tree::Level;
 use context_store::StoreOptions;
 use serde_json::{Map, Value, json};
 
-/// How many of a thousand contexts each mark stands on.
+/// How many of a thousand contexts have each mark.
 const MARKS: [(&str, usize); 4] = [("never", 0), ("rare", 1), ("some", 50), ("half", 500)];
 
 #[tokio::main]
@@ -87,7 +88,7 @@ impl Bench {
         contexts
     }
 
-    /// Items on the page, and the milliseconds that it takes.
+    /// Runs a search; returns the number of items on the page, and the milliseconds that it took.
     async fn search(&self, search: &Search, after: Option<ContextId>, limit: usize) -> (usize, f64) {
         const ROUNDS: u32 = 10;
         let list = ContextList::Matching { search: Box::new(search.clone()), after };
@@ -135,7 +136,7 @@ fn searches(contexts: &[Context]) -> Vec<(String, Search)> {
     searches
 }
 
-/// About 4 KB: prose of words as unevenly spread as natural ones, some members, and the marks.
+/// About 4 KB: words with the uneven frequencies of natural language, some members, and the marks.
 fn content(n: usize, random: &mut Random) -> Content {
     let marks: Vec<_> =
         MARKS.into_iter().filter(|(_, share)| *share > 0 && n.is_multiple_of(1_000 / share)).collect();
@@ -145,7 +146,8 @@ fn content(n: usize, random: &mut Random) -> Content {
     let parts: Vec<_> =
         text.chunks(60).map(|words| json!({"text": words.join(" "), "n": words.len()})).collect();
     let data = json!({"n": n, "marks": marked, "parts": parts, "settings": {
-        "retries": n % 5, "timeout": n % 60, "owner": {"team": format!("team{}", n % 20), "on_call": n.is_multiple_of(3)},
+        "retries": n % 5, "timeout": n % 60,
+        "owner": {"team": format!("team{}", n % 20), "on_call": n.is_multiple_of(3)},
     }});
     let Value::Object(context_data) = data else { panic!("the document is an object") };
     let rarest = marks.first().map_or("other", |(mark, _)| mark);
@@ -167,7 +169,7 @@ fn creation(context: Context) -> Commit {
     Commit { expect: Expect::Absent, ensure_path: None, op, record, idempotency: None }
 }
 
-/// Milliseconds.
+/// Milliseconds since `begun`.
 fn since(begun: Timestamp) -> f64 {
     let micros = SystemClock.now().as_micros() - begun.as_micros();
     f64::from(i32::try_from(micros).unwrap()) / 1_000.0
@@ -178,7 +180,7 @@ fn size(folder: &Path) -> u64 {
     entries.map(|path| if path.is_dir() { size(&path) } else { path.metadata().unwrap().len() }).sum()
 }
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
+/// Pseudo-random numbers from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -189,7 +191,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    /// Below `bound`, the smaller the likelier.
+    /// A number below `bound`; smaller numbers are more likely.
     fn uneven(&mut self, bound: u64) -> u64 {
         let first = self.below(bound) + 1;
         self.below(first)

@@ -10,6 +10,7 @@
 //! a schema of its own, every statement names the schema and carries the tenant's id, and the role that
 //! serves owns nothing.
 
+mod columns;
 mod failure;
 mod options;
 pub mod postgres;

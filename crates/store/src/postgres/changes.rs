@@ -1,4 +1,4 @@
-//! The changes: a row for each write of each context, never altered but for an idempotency key that it gives up.
+//! The changes: one row for each write of each context, never altered except to remove an idempotency key.
 
 use context_domain::change::{Change, Idempotency, RequestHash};
 use context_domain::clock::Timestamp;
@@ -9,13 +9,15 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
 use super::Store;
+use super::columns::ChangeColumn;
 use super::failure::Failure;
 use super::rows::{self, Moment, TransactionId};
 use super::statement::Param;
 use super::statements;
+use crate::columns::Column;
 
 impl Store {
-    /// The change that stands on the principal's key and was made after `since`.
+    /// Reads the change with the principal's key, if it was made after `since`.
     pub(super) async fn change_on_key(
         &self,
         tenant: &TenantId,
@@ -29,11 +31,11 @@ impl Store {
             (&idempotency.principal.as_str(), Type::TEXT),
             (&idempotency.key.as_str(), Type::TEXT),
         ];
-        let rows = self.read(tenant, statements::REMEMBERED, &params).await?;
+        let rows = self.read(tenant, &statements::CHANGE_ON_KEY, &params).await?;
         rows.first().map(change).transpose()
     }
 
-    /// A page of changes, newest first.
+    /// Reads a page of changes, newest first.
     pub(super) async fn page_of_changes(
         &self,
         tenant: &TenantId,
@@ -49,46 +51,48 @@ impl Store {
             vec![(&name, Type::TEXT), (&revision, Type::XID8), (&id, Type::TEXT), (&limit, Type::INT8)];
         let of_one = query.context.as_ref().map(ContextId::as_str);
         let rows = match &of_one {
-            None => self.read(tenant, statements::CHANGES, &params).await?,
+            None => self.read(tenant, &statements::CHANGES, &params).await?,
             Some(context) => {
                 params.push((context, Type::TEXT));
-                self.read(tenant, statements::CHANGES_OF_ONE, &params).await?
+                self.read(tenant, &statements::CHANGES_OF_ONE, &params).await?
             }
         };
         rows.iter().map(change).collect()
     }
 }
 
+/// Reads the change in a row that was selected with [`ChangeColumn::read`].
 fn change(row: &Row) -> Result<Change, Failure> {
-    let TransactionId(revision) = rows::column(row, 0, "transaction_id", || "a change".to_owned())?;
+    let TransactionId(revision) = rows::field(row, ChangeColumn::TransactionId, || "a change".to_owned())?;
     let name = || format!("the change {revision}");
-    let unreadable = |column: &str, rule: String| {
+    let unreadable = |column: ChangeColumn, rule: String| {
+        let column = column.name();
         Failure::damaged_by(format!("the column {column} of the change {revision} cannot be read"), rule)
     };
-    let context_id = rows::id(row, 1)?;
-    let operation: &str = rows::column(row, 3, "operation", name)?;
-    let Moment(changed_at) = rows::column(row, 4, "changed_at", name)?;
-    let content: Option<Json<Value>> = rows::column(row, 7, "content", name)?;
-    let principal = rows::column(row, 8, "idempotency_principal", name)?;
-    let key: Option<&str> = rows::column(row, 9, "idempotency_key", name)?;
-    let request = rows::column(row, 10, "idempotency_request", name)?;
+    let context_id = rows::id(row, ChangeColumn::ContextId.index())?;
+    let operation: &str = rows::field(row, ChangeColumn::Operation, name)?;
+    let Moment(changed_at) = rows::field(row, ChangeColumn::ChangedAt, name)?;
+    let content: Option<Json<Value>> = rows::field(row, ChangeColumn::Content, name)?;
+    let principal = rows::field(row, ChangeColumn::IdempotencyPrincipal, name)?;
+    let key: Option<&str> = rows::field(row, ChangeColumn::IdempotencyKey, name)?;
+    let request = rows::field(row, ChangeColumn::IdempotencyRequest, name)?;
     let idempotency = match (principal, key, request) {
         (None, None, None) => None,
         (Some(principal), Some(key), Some(request)) => Some(Idempotency {
             principal,
-            key: key.parse().map_err(|rule| unreadable("idempotency_key", rule))?,
+            key: key.parse().map_err(|rule| unreadable(ChangeColumn::IdempotencyKey, rule))?,
             request: RequestHash::stored(request),
         }),
-        _ => return Err(unreadable("idempotency_key", "a part of it is missing".to_owned())),
+        _ => return Err(unreadable(ChangeColumn::IdempotencyKey, "a part of it is missing".to_owned())),
     };
     Ok(Change {
         revision,
-        version: rows::version(row, 2, &context_id)?,
+        version: rows::version(row, ChangeColumn::Version, &context_id)?,
         context_id,
-        operation: operation.parse().map_err(|rule| unreadable("operation", rule))?,
+        operation: operation.parse().map_err(|rule| unreadable(ChangeColumn::Operation, rule))?,
         changed_at,
-        changed_by: rows::column(row, 5, "changed_by", name)?,
-        request_id: rows::column(row, 6, "request_id", name)?,
+        changed_by: rows::field(row, ChangeColumn::ChangedBy, name)?,
+        request_id: rows::field(row, ChangeColumn::RequestId, name)?,
         content: content.map_or(Value::Null, |Json(content)| content),
         idempotency,
     })

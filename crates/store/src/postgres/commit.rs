@@ -1,8 +1,9 @@
-//! The one way in which contexts are written: all of a commit or nothing.
+//! The only way in which contexts are written: all of a commit or nothing.
 //!
-//! What most writes do is one statement, which is its own transaction: it writes, if what was expected holds, and records
-//! what it wrote. Where it did nothing the reason is looked for afterwards: the idempotency key first, because what was done
-//! under it before is why the rest does not hold.
+//! Most writes are one statement, which is a transaction by itself: it writes, if the expected version is
+//! there, and records what it wrote. Where it wrote nothing, the reason is looked up afterwards. The
+//! idempotency key comes first: if the request was carried out before, that is why the expected version is
+//! not there any more.
 
 use context_domain::change::Operation;
 use context_domain::context::{Context, Etag};
@@ -12,56 +13,57 @@ use context_domain::ports::{Commit, Expect, Op, Outcome};
 use context_domain::search::words_of_content;
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, Type};
+use tokio_postgres::types::{Json, ToSql, Type};
 
 use super::Store;
+use super::columns::{ChangeColumn, ContextColumn};
 use super::failure::Failure;
 use super::pool::Transaction;
 use super::rows::{self, Moment};
 use super::statement::{Param, StatementKind};
 use super::statements;
 
-/// Times that a commit is begun again because others wrote at the same time.
+/// How often a commit is begun again because others wrote at the same time.
 const MAX_RESTARTS: usize = 5;
 
-/// What became of an attempt to carry out a commit.
+/// The result of one attempt at a commit.
 pub(super) enum Attempt {
     /// It was carried out.
     Done(Box<Context>),
-    /// It was not, and nothing was written.
+    /// It cannot be carried out; nothing was written.
     Refused(Outcome),
-    /// Another write came between.
+    /// Another write interfered: the commit is to be begun again.
     Again,
 }
 
 impl Attempt {
-    /// It was carried out; the context as it stands now, or as it stood before its removal.
+    /// Carried out; with the context as it is now, or as it was before its removal.
     pub(super) fn done(context: Context) -> Self {
         Self::Done(Box::new(context))
     }
 
-    /// What was expected does not hold; this is there instead.
+    /// Refused, because this is there instead of what was expected.
     pub(super) fn conflict(current: Option<Context>) -> Self {
         Self::Refused(Outcome::Conflict { current: current.map(Box::new) })
     }
 }
 
-/// What is known of the commit's idempotency key.
+/// What is known about the commit's idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
+enum KeyState {
     /// Nothing yet.
     Unknown,
-    /// A change stands on it that is older than the service remembers.
-    Old,
+    /// A change has it that was made before the idempotency window, and must give it up.
+    Expired,
 }
 
 impl Store {
     /// Carries out `commit`.
     pub(super) async fn carry_out(&self, tenant: &TenantId, commit: &Commit) -> Result<Outcome, Failure> {
-        let mut key = Key::Unknown;
+        let mut key = KeyState::Unknown;
         for _ in 0..=MAX_RESTARTS {
-            let writing = Writing { store: self, tenant, commit, key };
-            match writing.attempt().await {
+            let attempt = PostgresCommit { store: self, tenant, commit, key };
+            match attempt.run_once().await {
                 Ok(Attempt::Done(context)) => return Ok(Outcome::Done(context)),
                 Ok(Attempt::Refused(outcome)) => {
                     return Ok(self.replayed(tenant, commit).await?.unwrap_or(outcome));
@@ -71,7 +73,7 @@ impl Store {
                     if let Some(replayed) = self.replayed(tenant, commit).await? {
                         return Ok(replayed);
                     }
-                    key = Key::Old;
+                    key = KeyState::Expired;
                 }
                 Err(failure) if failure.is_foreign_key_violation() || failure.is_conflict() => {}
                 Err(failure) => return Err(failure),
@@ -90,15 +92,15 @@ impl Store {
 }
 
 /// A commit that is being carried out.
-pub(super) struct Writing<'a> {
+pub(super) struct PostgresCommit<'a> {
     pub(super) store: &'a Store,
     pub(super) tenant: &'a TenantId,
     pub(super) commit: &'a Commit,
-    key: Key,
+    key: KeyState,
 }
 
-impl Writing<'_> {
-    async fn attempt(&self) -> Result<Attempt, Failure> {
+impl PostgresCommit<'_> {
+    async fn run_once(&self) -> Result<Attempt, Failure> {
         if let Op::Put { context, .. } = &self.commit.op
             && context.tenant_id != *self.tenant
         {
@@ -122,7 +124,8 @@ impl Writing<'_> {
         }
     }
 
-    /// A context that says it is another tenant's is not written; but where nothing would be written anyway, that is said.
+    /// Refuses to write a context that names another tenant. A conflict is reported first: then nothing would
+    /// be written anyway.
     async fn misplaced(&self, context: &Context) -> Result<Attempt, Failure> {
         let current = self.store.live(self.tenant, &context.id, self.commit.record.at).await?;
         match &self.commit.expect {
@@ -133,10 +136,10 @@ impl Writing<'_> {
         }
     }
 
-    /// What each statement that records a write begins with.
-    pub(super) fn entry(&self, operation: Operation) -> Entry<'_> {
+    /// The values of the record of `operation`.
+    pub(super) fn record(&self, operation: Operation) -> RecordValues<'_> {
         let (record, key) = (&self.commit.record, self.commit.idempotency.as_ref());
-        Entry {
+        RecordValues {
             tenant: self.tenant.as_str(),
             at: Moment(record.at),
             by: &record.by,
@@ -154,9 +157,9 @@ impl Writing<'_> {
     }
 
     async fn create_free(&self, context: &Context, operation: Operation) -> Result<Attempt, Failure> {
-        let (entry, row) = (self.entry(operation), NewRow::of(context)?);
-        let params = [entry.params(), row.params()].concat();
-        match self.write(statements::INSERT_FREE, &params).await? {
+        let (record, row) = (self.record(operation), ContextValues::from_context(context)?);
+        let params = [record.params(), row.params()].concat();
+        match self.write(&statements::INSERT_FREE, &params).await? {
             Some(_) => Ok(Attempt::done(Context { place: None, ..context.clone() })),
             None => self.conflict(&context.id).await,
         }
@@ -171,37 +174,37 @@ impl Writing<'_> {
         if context.id != etag.id {
             return Err(Failure::Misuse(format!("{} was to be written over {}", context.id, etag.id)));
         }
-        let (entry, row) = (self.entry(operation), NewRow::of(context)?);
+        let (record, row) = (self.record(operation), ContextValues::from_context(context)?);
         let Ok(version) = i32::try_from(etag.version) else { return self.conflict(&etag.id).await };
-        let params = [entry.params(), row.params(), vec![(&version, Type::INT4)]].concat();
-        match self.write(statements::REPLACE, &params).await? {
+        let params = [record.params(), vec![(&version, Type::INT4)], row.params()].concat();
+        match self.write(&statements::REPLACE, &params).await? {
             Some(written) => Ok(Attempt::done(placed(context, &written)?)),
             None => self.conflict(&etag.id).await,
         }
     }
 
     async fn keep(&self, etag: &Etag) -> Result<Attempt, Failure> {
-        let entry = self.entry(Operation::None);
+        let record = self.record(Operation::None);
         let Ok(version) = i32::try_from(etag.version) else { return self.conflict(&etag.id).await };
         let addressed: [Param<'_>; 2] = [(&etag.id.as_str(), Type::TEXT), (&version, Type::INT4)];
-        let params = [entry.params(), addressed.to_vec()].concat();
-        match self.write(statements::KEEP, &params).await? {
+        let params = [record.params(), addressed.to_vec()].concat();
+        match self.write(&statements::KEEP, &params).await? {
             Some(kept) => Ok(Attempt::done(rows::context(&kept, self.tenant)?)),
             None => self.conflict(&etag.id).await,
         }
     }
 
-    /// Carries out a statement that writes one context or nothing.
+    /// Runs a statement that writes one context or nothing, and returns the row that it gives.
     pub(super) async fn write(&self, template: &str, params: &[Param<'_>]) -> Result<Option<Row>, Failure> {
         let sql = statements::of_tenant(template, self.tenant);
         let mut rows = match self.key {
-            Key::Unknown => {
+            KeyState::Unknown => {
                 self.store.pool.query(Some(self.tenant), StatementKind::Write, &sql, params).await?
             }
-            Key::Old => {
+            KeyState::Expired => {
                 let transaction = self.begin().await?;
                 let rows = transaction.query(&sql, params).await?;
-                // A write that does nothing leaves the old change its key.
+                // Where nothing is written, the old change keeps its key.
                 if !rows.is_empty() {
                     transaction.commit().await?;
                 }
@@ -211,10 +214,10 @@ impl Writing<'_> {
         Ok(rows.pop())
     }
 
-    /// Begins a transaction. What stands on the key and is too old gives it up in it.
+    /// Begins a transaction, in which an expired change gives up the key.
     pub(super) async fn begin(&self) -> Result<Transaction<'_>, Failure> {
         let transaction = self.store.pool.begin(Some(self.tenant)).await?;
-        if let (Key::Old, Some(idempotency)) = (self.key, &self.commit.idempotency) {
+        if let (KeyState::Expired, Some(idempotency)) = (self.key, &self.commit.idempotency) {
             let since = Moment(self.commit.record.at.saturating_add_micros(-IDEMPOTENCY_WINDOW_MICROS));
             let params: [Param<'_>; 4] = [
                 (&self.tenant.as_str(), Type::TEXT),
@@ -222,19 +225,19 @@ impl Writing<'_> {
                 (&idempotency.principal.as_str(), Type::TEXT),
                 (&idempotency.key.as_str(), Type::TEXT),
             ];
-            transaction.query(&statements::of_tenant(statements::FREE_KEY, self.tenant), &params).await?;
+            transaction.query(&statements::of_tenant(&statements::FREE_KEY, self.tenant), &params).await?;
         }
         Ok(transaction)
     }
 }
 
-/// The context as it was written, at the place where the store has it.
+/// The context as it was written, at the place that the store returned.
 pub(super) fn placed(context: &Context, written: &Row) -> Result<Context, Failure> {
-    Ok(Context { place: rows::place(written, 0, &context.id)?, ..context.clone() })
+    Ok(Context { place: rows::place(written, [0, 1, 2], &context.id)?, ..context.clone() })
 }
 
-/// The parameters `$1` to `$8` of a statement that records a write.
-pub(super) struct Entry<'a> {
+/// The values of a record: the parameters [`ChangeColumn::PARAMETERS`].
+pub(super) struct RecordValues<'a> {
     tenant: &'a str,
     at: Moment,
     by: &'a str,
@@ -245,23 +248,36 @@ pub(super) struct Entry<'a> {
     operation: &'static str,
 }
 
-impl Entry<'_> {
+impl RecordValues<'_> {
+    /// The parameters that every statement with a record begins with.
     pub(super) fn params(&self) -> Vec<Param<'_>> {
-        vec![
-            (&self.tenant, Type::TEXT),
-            (&self.at, Type::TIMESTAMPTZ),
-            (&self.by, Type::TEXT),
-            (&self.request_id, Type::TEXT),
-            (&self.principal, Type::TEXT),
-            (&self.key, Type::TEXT),
-            (&self.request, Type::TEXT),
-            (&self.operation, Type::TEXT),
-        ]
+        let param = |column: ChangeColumn| {
+            self.value(column).map(|value| -> Param<'_> { (value, column.column_type()) })
+        };
+        ChangeColumn::PARAMETERS.into_iter().filter_map(param).collect()
+    }
+
+    /// The value of a column; `None` for one that the statement itself fills.
+    fn value(&self, column: ChangeColumn) -> Option<&(dyn ToSql + Sync)> {
+        match column {
+            ChangeColumn::TenantId => Some(&self.tenant),
+            ChangeColumn::ChangedAt => Some(&self.at),
+            ChangeColumn::ChangedBy => Some(&self.by),
+            ChangeColumn::RequestId => Some(&self.request_id),
+            ChangeColumn::IdempotencyPrincipal => Some(&self.principal),
+            ChangeColumn::IdempotencyKey => Some(&self.key),
+            ChangeColumn::IdempotencyRequest => Some(&self.request),
+            ChangeColumn::Operation => Some(&self.operation),
+            ChangeColumn::TransactionId
+            | ChangeColumn::ContextId
+            | ChangeColumn::Version
+            | ChangeColumn::Content => None,
+        }
     }
 }
 
-/// The parameters `$9` to `$21` of a statement that writes a context.
-pub(super) struct NewRow<'a> {
+/// The values of a context: the parameters [`ContextColumn::written`].
+pub(super) struct ContextValues<'a> {
     context: &'a Context,
     id: &'a str,
     data: Json<&'a Map<String, Value>>,
@@ -273,8 +289,8 @@ pub(super) struct NewRow<'a> {
     terms: Vec<String>,
 }
 
-impl<'a> NewRow<'a> {
-    pub(super) fn of(context: &'a Context) -> Result<Self, Failure> {
+impl<'a> ContextValues<'a> {
+    pub(super) fn from_context(context: &'a Context) -> Result<Self, Failure> {
         Ok(Self {
             context,
             id: context.id.as_str(),
@@ -288,22 +304,76 @@ impl<'a> NewRow<'a> {
         })
     }
 
+    /// The parameters that every statement that writes a context ends with.
     pub(super) fn params(&self) -> Vec<Param<'_>> {
+        let param = |column: ContextColumn| {
+            self.value(column).map(|value| -> Param<'_> { (value, column.column_type()) })
+        };
+        ContextColumn::written().filter_map(param).collect()
+    }
+
+    /// The value of a column; `None` for one that the statement itself fills.
+    fn value(&self, column: ContextColumn) -> Option<&(dyn ToSql + Sync)> {
         let content = &self.context.content;
-        vec![
-            (&self.id, Type::TEXT),
-            (&self.data, Type::JSONB),
-            (&content.context_type, Type::TEXT),
-            (&content.title, Type::TEXT),
-            (&content.description, Type::TEXT),
-            (&content.tags, Type::TEXT_ARRAY),
-            (&content.user_id, Type::TEXT),
-            (&self.created_at, Type::TIMESTAMPTZ),
-            (&self.updated_at, Type::TIMESTAMPTZ),
-            (&self.expires_at, Type::TIMESTAMPTZ),
-            (&self.version, Type::INT4),
-            (&self.inheritance, Type::JSONB),
-            (&self.terms, Type::TEXT_ARRAY),
-        ]
+        match column {
+            ContextColumn::Id => Some(&self.id),
+            ContextColumn::ContextData => Some(&self.data),
+            ContextColumn::ContextType => Some(&content.context_type),
+            ContextColumn::Title => Some(&content.title),
+            ContextColumn::Description => Some(&content.description),
+            ContextColumn::Tags => Some(&content.tags),
+            ContextColumn::UserId => Some(&content.user_id),
+            ContextColumn::CreatedAt => Some(&self.created_at),
+            ContextColumn::UpdatedAt => Some(&self.updated_at),
+            ContextColumn::ExpiresAt => Some(&self.expires_at),
+            ContextColumn::Version => Some(&self.version),
+            ContextColumn::Inheritance => Some(&self.inheritance),
+            ContextColumn::Terms => Some(&self.terms),
+            ContextColumn::TenantId
+            | ContextColumn::ContextLevel
+            | ContextColumn::ParentId
+            | ContextColumn::NodeKey => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use context_domain::clock::Timestamp;
+    use context_domain::content::Content;
+
+    use super::*;
+
+    #[test]
+    fn every_column_that_a_parameter_fills_has_a_value() {
+        let at = Timestamp::from_micros(0).unwrap();
+        let context = Context {
+            id: "ctx_01970000-0000-7000-8000-000000000001".parse().unwrap(),
+            tenant_id: "t".parse().unwrap(),
+            content: Content::empty_node(context_domain::tree::Level::Global),
+            place: None,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        };
+        let values = ContextValues::from_context(&context).unwrap();
+        let written: Vec<_> = ContextColumn::written().collect();
+        for column in ContextColumn::ALL {
+            assert_eq!(values.value(*column).is_some(), written.contains(column), "{column:?}");
+        }
+        let record = RecordValues {
+            tenant: "t",
+            at: Moment(at),
+            by: "p",
+            request_id: "r",
+            principal: None,
+            key: None,
+            request: None,
+            operation: "none",
+        };
+        for column in ChangeColumn::ALL {
+            let filled = ChangeColumn::PARAMETERS.contains(column);
+            assert_eq!(record.value(*column).is_some(), filled, "{column:?}");
+        }
     }
 }

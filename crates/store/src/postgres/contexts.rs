@@ -1,4 +1,4 @@
-//! The contexts: reading chains and pages, and the way into a commit.
+//! The port `Contexts`: reads chains and pages, and commits.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Contexts for Store {
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error> {
         let page = match &query.list {
             ContextList::Matching { search, after } => {
-                self.search(tenant, query, (search, after.as_ref())).await
+                self.search_page(tenant, query, (search, after.as_ref())).await
             }
             ContextList::Children { parent, after } => {
                 self.children(tenant, query, (parent, after.as_deref())).await
@@ -61,7 +61,7 @@ impl Contexts for Store {
 }
 
 impl Store {
-    /// The context of that id, if neither it nor an ancestor has expired at `at`.
+    /// Reads the context of that id, if neither it nor an ancestor has expired at `at`.
     pub(super) async fn live(
         &self,
         tenant: &TenantId,
@@ -71,12 +71,12 @@ impl Store {
         let at = Moment(at);
         let params: [Param<'_>; 3] =
             [(&tenant.as_str(), Type::TEXT), (&at, Type::TIMESTAMPTZ), (&id.as_str(), Type::TEXT)];
-        let rows = self.read(tenant, statements::LIVE, &params).await?;
+        let rows = self.read(tenant, &statements::LIVE, &params).await?;
         rows.first().map(|row| rows::context(row, tenant)).transpose()
     }
 
-    /// The addressed context behind its ancestors, global first, expired ones too: by scope the nodes there are, from the
-    /// top without a gap; by id all or nothing.
+    /// Reads the addressed context and its ancestors, global first, expired ones too: by scope the nodes that
+    /// are there, from the top without a gap; by id all or nothing.
     pub(super) async fn chain_at(
         &self,
         tenant: &TenantId,
@@ -85,10 +85,10 @@ impl Store {
         let losses = self.pool.losses();
         self.memory.forget_before(losses);
         let known = self.memory.chain(tenant, address);
-        let (chain, new) = self.chain_beside(tenant, address, &known).await?;
+        let (chain, new) = self.read_chain(tenant, address, &known).await?;
         if self.pool.losses() != losses {
-            // What was known may be told by stamps that a server which failed meanwhile has given to other rows.
-            let (chain, _) = self.chain_beside(tenant, address, &[]).await?;
+            // The known stamps may be those that a server which failed meanwhile gave to other rows.
+            let (chain, _) = self.read_chain(tenant, address, &[]).await?;
             return Ok(chain);
         }
         self.memory.keep(&new);
@@ -98,8 +98,9 @@ impl Store {
         Ok(chain)
     }
 
-    /// The same, where these rows are `known`; and of its rows those that are not.
-    async fn chain_beside(
+    /// Reads a chain of which the rows in `known` need not be sent again; returns it, and its rows that were
+    /// not known.
+    async fn read_chain(
         &self,
         tenant: &TenantId,
         address: &Address,
@@ -112,12 +113,12 @@ impl Store {
                 let keys: Vec<_> = scope.keys().iter().map(NodeKey::as_str).collect();
                 let params: [Param<'_>; 3] =
                     [(&tenant.as_str(), Type::TEXT), (&keys, Type::TEXT_ARRAY), stamps];
-                self.read(tenant, statements::CHAIN_BY_SCOPE, &params).await?
+                self.read(tenant, &statements::CHAIN_BY_SCOPE, &params).await?
             }
             Address::Id(id) => {
                 let params: [Param<'_>; 3] =
                     [(&tenant.as_str(), Type::TEXT), (&id.as_str(), Type::TEXT), stamps];
-                self.read(tenant, statements::CHAIN_BY_ID, &params).await?
+                self.read(tenant, &statements::CHAIN_BY_ID, &params).await?
             }
         };
         let mut new = Vec::new();
@@ -127,6 +128,7 @@ impl Store {
         Ok((chain, new))
     }
 
+    /// Reads a page of the live nodes directly below `parent`.
     async fn children(
         &self,
         tenant: &TenantId,
@@ -142,11 +144,12 @@ impl Store {
             (&after.unwrap_or(""), Type::TEXT),
             (&limit, Type::INT8),
         ];
-        contexts(&self.read(tenant, statements::CHILDREN, &params).await?, tenant)
+        contexts(&self.read(tenant, &statements::CHILDREN, &params).await?, tenant)
     }
 }
 
-/// The context in a row of a chain: read from it, or remembered where the row holds only a known stamp.
+/// The context in a row of a chain: read from it, or taken from `known` where the row holds only a known
+/// stamp.
 fn chain_link(
     row: &Row,
     tenant: &TenantId,
@@ -162,7 +165,7 @@ fn chain_link(
     Ok(context)
 }
 
-/// A chain that does not begin at its top is damaged.
+/// Fails for a chain that does not begin at its top: it is damaged.
 fn check_top(address: &Address, chain: &[Arc<Context>]) -> Result<(), Failure> {
     let id = match address {
         Address::Scope(_) if chain.is_empty() => return Err(Failure::damaged("its global node is missing")),
@@ -170,11 +173,13 @@ fn check_top(address: &Address, chain: &[Arc<Context>]) -> Result<(), Failure> {
         Address::Id(id) => id,
     };
     if chain.len() > Level::ALL.len() {
-        return Err(Failure::damaged(format!("more nodes stand above {id} than there are levels")));
+        return Err(Failure::damaged(format!("there are more nodes above {id} than levels")));
     }
     let top = chain.first().and_then(|top| top.place.as_ref());
     match top.and_then(|place| place.parent_id.as_ref()) {
-        Some(parent) => Err(Failure::damaged(format!("{parent} is missing, which stands above {id}"))),
+        Some(parent) => {
+            Err(Failure::damaged(format!("{parent} is missing, the parent of a node above {id}")))
+        }
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Making nodes: at once where all above it are there, else from the top down.
+//! Creating nodes: with one statement where all nodes above are there, else from the top down.
 
 use std::sync::Arc;
 
@@ -9,34 +9,34 @@ use context_domain::ports::Outcome;
 use context_domain::tree::{Address, Level, NodeKey, Scope};
 use tokio_postgres::types::Type;
 
-use super::commit::{Attempt, NewRow, Writing, placed};
+use super::commit::{Attempt, ContextValues, PostgresCommit, placed};
 use super::failure::Failure;
 use super::pool::Transaction;
 use super::rows::{self, Moment};
 use super::statement::Param;
 use super::statements;
 
-/// A node on the way down to a scope.
-struct Node {
+/// A node on the path down to a scope.
+struct PathNode {
     id: ContextId,
     is_expired: bool,
 }
 
-/// What became of the way down to a node.
-enum Way {
+/// The state of the path down to a node that is to be created.
+enum PathState {
     /// All nodes above it are there, and it is not.
-    Open,
-    /// It is there.
+    Ready,
+    /// It is there already.
     Taken(ContextId),
-    /// A node above it is missing, and was not to be made.
+    /// A node above it is missing, and the commit does not ask for it to be created.
     Missing,
-    /// Another write came between.
+    /// Another write interfered.
     Changed,
 }
 
-impl Writing<'_> {
-    /// Makes a node. What has expired on the way to it is removed with all below it, and what is missing above it is
-    /// made, if that was asked.
+impl PostgresCommit<'_> {
+    /// Creates a node. An expired node on the path to it is removed with all below it, and nodes missing
+    /// above it are created, if the commit asks for that.
     pub(super) async fn create_node(
         &self,
         context: &Context,
@@ -48,24 +48,24 @@ impl Writing<'_> {
             return Ok(Attempt::conflict(global.map(Arc::unwrap_or_clone)));
         };
         let above: Vec<_> = above.iter().map(NodeKey::as_str).collect();
-        let (entry, row) = (self.entry(operation), NewRow::of(context)?);
+        let (record, row) = (self.record(operation), ContextValues::from_context(context)?);
         let (level, key) = (scope.level().as_str(), key.as_str());
         let place: [Param<'_>; 3] = [(&above, Type::TEXT_ARRAY), (&level, Type::TEXT), (&key, Type::TEXT)];
-        let params = [entry.params(), row.params(), place.to_vec()].concat();
-        if let Some(written) = self.write(statements::INSERT_NODE, &params).await? {
+        let params = [record.params(), place.to_vec(), row.params()].concat();
+        if let Some(written) = self.write(&statements::INSERT_NODE, &params).await? {
             return Ok(Attempt::done(placed(context, &written)?));
         }
         let transaction = self.begin().await?;
-        match self.make_way(&transaction, scope).await? {
-            Way::Open => {}
-            Way::Missing => return Ok(Attempt::Refused(Outcome::ParentMissing)),
-            Way::Changed => return Ok(Attempt::Again),
-            Way::Taken(id) => {
+        match self.prepare_path(&transaction, scope).await? {
+            PathState::Ready => {}
+            PathState::Missing => return Ok(Attempt::Refused(Outcome::ParentMissing)),
+            PathState::Changed => return Ok(Attempt::Again),
+            PathState::Taken(id) => {
                 transaction.rollback().await?;
                 return self.conflict(&id).await;
             }
         }
-        let sql = statements::of_tenant(statements::INSERT_NODE, self.tenant);
+        let sql = statements::of_tenant(&statements::INSERT_NODE, self.tenant);
         let rows = transaction.query(&sql, &params).await?;
         let Some(written) = rows.first() else { return Ok(Attempt::Again) };
         let context = placed(context, written)?;
@@ -73,51 +73,57 @@ impl Writing<'_> {
         Ok(Attempt::done(context))
     }
 
-    /// Walks down to the node of that scope, and makes what is missing above it.
-    async fn make_way(&self, transaction: &Transaction<'_>, scope: &Scope) -> Result<Way, Failure> {
-        let mut way = self.way(transaction, scope).await?;
-        if let Some(depth) = way.iter().position(|node| node.is_expired) {
-            let expired = way.split_off(depth);
+    /// Walks down to the node of that scope, and creates the nodes missing above it.
+    async fn prepare_path(&self, transaction: &Transaction<'_>, scope: &Scope) -> Result<PathState, Failure> {
+        let mut path = self.path_nodes(transaction, scope).await?;
+        if let Some(depth) = path.iter().position(|node| node.is_expired) {
+            let expired = path.split_off(depth);
             if let Some(top) = expired.first()
                 && !self.remove_expired(transaction, &top.id).await?
             {
-                return Ok(Way::Changed);
+                return Ok(PathState::Changed);
             }
         }
-        let Some(last) = way.last() else {
+        let Some(last) = path.last() else {
             return Err(Failure::damaged("its global node is missing"));
         };
         let mut above = last.id.clone();
-        // The global node stands before the first key.
-        let found = way.len().saturating_sub(1);
+        // The global node comes before the first key.
+        let found = path.len().saturating_sub(1);
         let Some((_, keys)) = scope.keys().split_last().filter(|(_, keys)| found <= keys.len()) else {
-            return Ok(Way::Taken(above));
+            return Ok(PathState::Taken(above));
         };
         for (depth, key) in keys.iter().enumerate().skip(found) {
-            let Some((id, level)) = self.id_to_make(scope, depth) else { return Ok(Way::Missing) };
-            if !self.make_empty(transaction, (id, level), (&above, key)).await? {
-                return Ok(Way::Changed);
+            let Some((id, level)) = self.id_to_make(scope, depth) else { return Ok(PathState::Missing) };
+            if !self.insert_empty(transaction, (id, level), (&above, key)).await? {
+                return Ok(PathState::Changed);
             }
             above = id.clone();
         }
-        Ok(Way::Open)
+        Ok(PathState::Ready)
     }
 
-    async fn way(&self, transaction: &Transaction<'_>, scope: &Scope) -> Result<Vec<Node>, Failure> {
+    /// Reads the nodes that are on the path down to `scope`, the global one first.
+    async fn path_nodes(
+        &self,
+        transaction: &Transaction<'_>,
+        scope: &Scope,
+    ) -> Result<Vec<PathNode>, Failure> {
         let at = Moment(self.commit.record.at);
         let keys: Vec<_> = scope.keys().iter().map(NodeKey::as_str).collect();
         let params: [Param<'_>; 3] =
             [(&self.tenant.as_str(), Type::TEXT), (&at, Type::TIMESTAMPTZ), (&keys, Type::TEXT_ARRAY)];
-        let found = transaction.query(&statements::of_tenant(statements::WAY, self.tenant), &params).await?;
+        let found =
+            transaction.query(&statements::of_tenant(&statements::PATH_NODES, self.tenant), &params).await?;
         let node = |row| {
             let id = rows::id(row, 0)?;
             let is_expired = rows::column(row, 1, "expires_at", || id.to_string())?;
-            Ok(Node { id, is_expired })
+            Ok(PathNode { id, is_expired })
         };
         found.iter().map(node).collect()
     }
 
-    /// The id and level with which the node at `depth` on the way to `scope` is to be made where it is missing.
+    /// The id and level with which the node at `depth` on the path to `scope` is created if it is missing.
     fn id_to_make(&self, scope: &Scope, depth: usize) -> Option<(&ContextId, Level)> {
         let path = self.commit.ensure_path.as_ref()?;
         let covered = path.scope.keys().get(..=depth)? == scope.keys().get(..=depth)?;
@@ -125,9 +131,9 @@ impl Writing<'_> {
         Some((id, *Level::ALL.get(depth + 1)?))
     }
 
-    /// Makes a node that nobody wrote yet; false if another write has made it. No change is recorded of it, because nobody
-    /// wrote it.
-    async fn make_empty(
+    /// Inserts a node that nobody wrote yet, and records no change, because nobody wrote it; returns false if
+    /// another write has inserted it.
+    async fn insert_empty(
         &self,
         transaction: &Transaction<'_>,
         (id, level): (&ContextId, Level),
@@ -142,7 +148,7 @@ impl Writing<'_> {
             (&above.as_str(), Type::TEXT),
             (&key.as_str(), Type::TEXT),
         ];
-        let sql = statements::of_tenant(statements::MAKE_EMPTY, self.tenant);
+        let sql = statements::of_tenant(&statements::INSERT_EMPTY, self.tenant);
         Ok(!transaction.query(&sql, &params).await?.is_empty())
     }
 }

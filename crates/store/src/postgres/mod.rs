@@ -7,6 +7,7 @@
 
 mod changes;
 mod clock;
+mod columns;
 mod commit;
 pub mod completeness;
 pub(crate) mod connect;

@@ -1,4 +1,4 @@
-//! Rows: the values that PostgreSQL sends and takes, and the columns of a context as a [`Context`].
+//! Rows: PostgreSQL's types as values, and the row of a context as a [`Context`].
 
 use std::error::Error as StdError;
 
@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, Json, ToSql, Type, accepts, to_sql_checked};
 
+use super::columns::ContextColumn;
 use super::failure::Failure;
+use crate::columns::Column;
 
 type AnyError = Box<dyn StdError + Sync + Send>;
 
@@ -39,16 +41,18 @@ impl ToSql for Moment {
 
 impl<'a> FromSql<'a> for Moment {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, AnyError> {
-        // What is infinite, or has a year of five digits, is no moment that can be written.
+        // An infinite timestamp, and one whose year has five digits, cannot be written in RFC 3339.
         let micros = i64::from_be_bytes(raw.try_into()?).checked_add(Self::EPOCH);
-        let moment = micros.and_then(Timestamp::from_micros).ok_or("it is no moment that can be written")?;
+        let moment = micros
+            .and_then(Timestamp::from_micros)
+            .ok_or("the timestamp is infinite, or its year has five digits")?;
         Ok(Self(moment))
     }
 
     accepts!(TIMESTAMPTZ);
 }
 
-/// An `xid8`: the number of a transaction, which is never given out again.
+/// An `xid8`: the number of a transaction, which is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TransactionId(pub(super) u64);
 
@@ -70,7 +74,7 @@ impl<'a> FromSql<'a> for TransactionId {
     accepts!(XID8);
 }
 
-/// The value in a column of something that is known by `name`.
+/// Reads the value at `index`; `name` says whose it is in the error.
 pub(super) fn column<'r, T: FromSql<'r>>(
     row: &'r Row,
     index: usize,
@@ -80,84 +84,99 @@ pub(super) fn column<'r, T: FromSql<'r>>(
     row.try_get(index).map_err(|error| unreadable(column, &name(), Some(Box::new(error))))
 }
 
-/// The id of a context in a column.
+/// Reads the value of a listed column; `name` says whose it is in the error.
+pub(super) fn field<'r, T: FromSql<'r>>(
+    row: &'r Row,
+    field: impl Column,
+    name: impl FnOnce() -> String,
+) -> Result<T, Failure> {
+    column(row, field.index(), field.name(), name)
+}
+
+/// Reads the id of a context at `index`.
 pub(super) fn id(row: &Row, index: usize) -> Result<ContextId, Failure> {
-    let damaged = |source: Source| Failure::damaged_by("an id in it is none", source);
+    let damaged = |source: Source| Failure::damaged_by("an id in it cannot be read", source);
     let text: &str = row.try_get(index).map_err(|error| damaged(Box::new(error)))?;
     text.parse().map_err(|rule: String| damaged(rule.into()))
 }
 
-/// A number of versions that was counted up to `version`.
-pub(super) fn version(row: &Row, index: usize, id: &ContextId) -> Result<u32, Failure> {
-    let version: i32 = column(row, index, "version", || id.to_string())?;
-    u32::try_from(version).map_err(|error| unreadable("version", id.as_str(), Some(Box::new(error))))
+/// Reads a version of the context `id`.
+pub(super) fn version(row: &Row, field: impl Column, id: &ContextId) -> Result<u32, Failure> {
+    let version: i32 = self::field(row, field, || id.to_string())?;
+    u32::try_from(version).map_err(|error| unreadable(field.name(), id.as_str(), Some(Box::new(error))))
 }
 
-/// A version as the database keeps it.
+/// The version as the database stores it.
 pub(super) fn stored_version(version: u32, id: &ContextId) -> Result<i32, Failure> {
     i32::try_from(version).map_err(|_| Failure::Misuse(format!("{id} has no version left")))
 }
 
-/// A limit as PostgreSQL takes it.
+/// The limit as PostgreSQL takes it.
 pub(super) fn limit(items: usize) -> i64 {
     // No table holds more rows than this.
     i64::try_from(items).unwrap_or(i64::MAX)
 }
 
-/// How many columns a context has; what else a row holds stands behind them.
-pub(super) const CONTEXT_COLUMNS: usize = 16;
+/// How many columns of a context are read; other values of a row come after them.
+pub(super) const CONTEXT_COLUMNS: usize = ContextColumn::READ;
 
-/// The context in a row of [`context_columns`](super::statements).
+/// Reads the context in a row that was selected with [`ContextColumn::read`].
 pub(super) fn context(row: &Row, tenant: &TenantId) -> Result<Context, Failure> {
-    let id = id(row, 0)?;
+    let id = id(row, ContextColumn::Id.index())?;
     let name = || id.to_string();
-    let rule = |column: &str, rule: String| unreadable(column, id.as_str(), Some(rule.into()));
-    let owner: &str = column(row, 6, "tenant_id", name)?;
+    let rule = |column: ContextColumn, rule: String| {
+        unreadable(column.name(), id.as_str(), Some(Source::from(rule)))
+    };
+    let owner: &str = field(row, ContextColumn::TenantId, name)?;
     if owner != tenant.as_str() {
         return Err(Failure::damaged(format!("the row of {id} is another tenant's")));
     }
-    let Json(context_data): Json<Map<String, Value>> = column(row, 1, "context_data", name)?;
-    let inheritance: Option<Json<Value>> = column(row, 15, "inheritance", name)?;
+    let Json(context_data): Json<Map<String, Value>> = field(row, ContextColumn::ContextData, name)?;
+    let inheritance: Option<Json<Value>> = field(row, ContextColumn::Inheritance, name)?;
     let inheritance = inheritance.map(|Json(value)| Inheritance::parse(&value)).transpose();
+    let inheritance =
+        inheritance.map_err(|faults| rule(ContextColumn::Inheritance, format!("{} faults", faults.len())))?;
     let content = Content {
         context_data,
-        context_type: column(row, 2, "context_type", name)?,
-        title: column(row, 3, "title", name)?,
-        description: column(row, 4, "description", name)?,
-        tags: column(row, 5, "tags", name)?,
-        user_id: column(row, 7, "user_id", name)?,
-        expires_at: moment(row, 10, "expires_at", &id)?,
-        inheritance: inheritance.map_err(|faults| rule("inheritance", format!("{} faults", faults.len())))?,
+        context_type: field(row, ContextColumn::ContextType, name)?,
+        title: field(row, ContextColumn::Title, name)?,
+        description: field(row, ContextColumn::Description, name)?,
+        tags: field(row, ContextColumn::Tags, name)?,
+        user_id: field(row, ContextColumn::UserId, name)?,
+        expires_at: moment(row, ContextColumn::ExpiresAt, &id)?,
+        inheritance,
     };
     let required =
-        |moment: Option<Timestamp>, column: &str| moment.ok_or_else(|| rule(column, "null".to_owned()));
+        |column: ContextColumn| moment(row, column, &id)?.ok_or_else(|| rule(column, "null".to_owned()));
     Ok(Context {
         tenant_id: tenant.clone(),
         content,
-        place: place(row, 12, &id)?,
-        created_at: required(moment(row, 8, "created_at", &id)?, "created_at")?,
-        updated_at: required(moment(row, 9, "updated_at", &id)?, "updated_at")?,
-        version: version(row, 11, &id)?,
+        place: place(row, ContextColumn::PLACE.map(Column::index), &id)?,
+        created_at: required(ContextColumn::CreatedAt)?,
+        updated_at: required(ContextColumn::UpdatedAt)?,
+        version: version(row, ContextColumn::Version, &id)?,
         id,
     })
 }
 
-/// The place in the tree in three columns: level, parent, key.
-pub(super) fn place(row: &Row, first: usize, id: &ContextId) -> Result<Option<Place>, Failure> {
+/// Reads the place in the tree, whose columns are at these indexes.
+pub(super) fn place(row: &Row, indexes: [usize; 3], id: &ContextId) -> Result<Option<Place>, Failure> {
+    let [level, parent, key] = ContextColumn::PLACE.map(Column::name);
+    let [level_at, parent_at, key_at] = indexes;
     let rule = |column: &str, rule: String| unreadable(column, id.as_str(), Some(rule.into()));
     let text = |index: usize, name: &str| column::<Option<&str>>(row, index, name, || id.to_string());
-    let Some(level) = text(first, "context_level")? else { return Ok(None) };
-    let parent_id = text(first + 1, "parent_id")?.map(str::parse).transpose();
-    let node_key = text(first + 2, "node_key")?.map(str::parse).transpose();
+    let Some(found) = text(level_at, level)? else { return Ok(None) };
+    let parent_id = text(parent_at, parent)?.map(str::parse).transpose();
+    let node_key = text(key_at, key)?.map(str::parse).transpose();
     Ok(Some(Place {
-        level: level.parse().map_err(|error| rule("context_level", error))?,
-        parent_id: parent_id.map_err(|error| rule("parent_id", error))?,
-        node_key: node_key.map_err(|error| rule("node_key", error))?,
+        level: found.parse().map_err(|error| rule(level, error))?,
+        parent_id: parent_id.map_err(|error| rule(parent, error))?,
+        node_key: node_key.map_err(|error| rule(key, error))?,
     }))
 }
 
-fn moment(row: &Row, index: usize, name: &str, id: &ContextId) -> Result<Option<Timestamp>, Failure> {
-    let moment: Option<Moment> = column(row, index, name, || id.to_string())?;
+fn moment(row: &Row, column: ContextColumn, id: &ContextId) -> Result<Option<Timestamp>, Failure> {
+    let moment: Option<Moment> = field(row, column, || id.to_string())?;
     Ok(moment.map(|Moment(moment)| moment))
 }
 

@@ -1,4 +1,4 @@
-//! Search: the contexts that match, in the order of their ids.
+//! Search: reads the contexts that match, in the order of their ids.
 
 use context_domain::clock::Timestamp;
 use context_domain::context::Context;
@@ -10,25 +10,26 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql, Type};
 
 use super::Store;
+use super::columns::ContextColumn;
 use super::failure::Failure;
 use super::rows::{self, Moment};
 use super::statement::{Param, StatementKind};
-use super::statements::{self, Condition};
+use super::statements::{self, SearchCondition};
 
-/// How much one statement of a search looks at.
+/// How much one statement of a search reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Candidates that an index may find.
+    /// How many candidates an index may find.
     pub(super) candidates: i64,
-    /// Contexts that are walked through where it finds more.
+    /// How many contexts are walked through where it finds more.
     pub(super) walk: i64,
 }
 
 impl Bounds {
-    /// Enough for what few have, and for what one in forty has.
+    /// Enough for a condition that few contexts meet, and for one that one in forty meets.
     pub(super) const FIRST: Self = Self { candidates: 100, walk: 400 };
-    /// By how much each further statement looks at more: few statements, and all of them together cost little more than the
-    /// last one.
+    /// The factor from one statement to the next: it takes few statements, and all of them together cost
+    /// little more than the last one.
     const FACTOR: i64 = 8;
 
     fn raised(self) -> Self {
@@ -37,26 +38,26 @@ impl Bounds {
     }
 }
 
-/// A condition and what it is compared with.
-type Compared = (Condition, Box<dyn ToSql + Sync + Send>, Type);
+/// A condition, and the value that it is compared with.
+type ComparedCondition = (SearchCondition, Box<dyn ToSql + Sync + Send>, Type);
 
-/// What a statement of a search gave.
-struct Found {
-    contexts: Vec<(Context, Words)>,
-    /// Whether nothing comes behind.
+/// The rows of one statement of a search.
+struct SearchBatch {
+    contexts: Vec<(Context, WordState)>,
+    /// Whether the statement found all contexts that match.
     is_all: bool,
 }
 
 /// Whether the database could compare a context's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Words {
+enum WordState {
     Compared,
-    Uncut,
+    NotStored,
 }
 
 impl Store {
-    /// The first `query.limit` live contexts behind the id that match, by id.
-    pub(super) async fn search(
+    /// Reads the first `query.limit` live contexts with an id after `after` that match, by id.
+    pub(super) async fn search_page(
         &self,
         tenant: &TenantId,
         query: &ContextQuery,
@@ -73,18 +74,18 @@ impl Store {
             return self.every(tenant, at, (&after, query.limit)).await;
         }
         let names: Vec<_> = conditions.iter().map(|(condition, ..)| *condition).collect();
-        let sql = statements::of_tenant(&statements::search(&names), tenant);
+        let sql = statements::of_tenant(&statements::search_statement(&names), tenant);
         let (mut bounds, mut page) = (Bounds::FIRST, Vec::new());
         loop {
             let wanted = query.limit.saturating_sub(page.len());
-            let found = self.look_up(tenant, &sql, (at, &after, wanted), (bounds, &conditions)).await?;
+            let found = self.search_batch(tenant, &sql, (at, &after, wanted), (bounds, &conditions)).await?;
             let count = found.contexts.len();
             if let Some((last, _)) = found.contexts.last() {
                 after = last.id.to_string();
             }
             let matching = found.contexts.into_iter().filter(|(context, words)| match words {
-                Words::Compared => true,
-                Words::Uncut => search.matches(context),
+                WordState::Compared => true,
+                WordState::NotStored => search.matches(context),
             });
             page.extend(matching.map(|(context, _)| context));
             if page.len() >= query.limit || (found.is_all && count < wanted) {
@@ -96,6 +97,7 @@ impl Store {
         }
     }
 
+    /// Reads a page of all live contexts.
     async fn every(
         &self,
         tenant: &TenantId,
@@ -109,18 +111,18 @@ impl Store {
             (&after, Type::TEXT),
             (&limit, Type::INT8),
         ];
-        let rows = self.read(tenant, statements::EVERY, &params).await?;
+        let rows = self.read(tenant, &statements::EVERY, &params).await?;
         rows.iter().map(|row| rows::context(row, tenant)).collect()
     }
 
-    /// Sends one statement of a search.
-    async fn look_up(
+    /// Runs one statement of a search.
+    async fn search_batch(
         &self,
         tenant: &TenantId,
         sql: &str,
         (at, after, limit): (Timestamp, &str, usize),
-        (bounds, conditions): (Bounds, &[Compared]),
-    ) -> Result<Found, Failure> {
+        (bounds, conditions): (Bounds, &[ComparedCondition]),
+    ) -> Result<SearchBatch, Failure> {
         let (at, limit, name) = (Moment(at), rows::limit(limit), tenant.as_str());
         let mut params: Vec<Param<'_>> = vec![
             (&name, Type::TEXT),
@@ -132,20 +134,25 @@ impl Store {
         ];
         params.extend(conditions.iter().map(|(_, value, ty)| (value.as_ref() as _, ty.clone())));
         let rows = self.pool.query(Some(tenant), StatementKind::Scan, sql, &params).await?;
-        let first = rows.first().ok_or_else(|| Failure::Misuse("a search gave no row".to_owned()))?;
-        let is_all = flag(first, 17)?;
-        let contexts = rows.iter().filter_map(|row| found(row, tenant).transpose());
-        Ok(Found { contexts: contexts.collect::<Result<_, _>>()?, is_all })
+        let first = rows.first().ok_or_else(|| Failure::Misuse("a search returned no row".to_owned()))?;
+        let is_all = flag(first, IS_ALL)?;
+        let contexts = rows.iter().filter_map(|row| searched_context(row, tenant).transpose());
+        Ok(SearchBatch { contexts: contexts.collect::<Result<_, _>>()?, is_all })
     }
 }
 
-/// The context in a row of a search, if there is one.
-fn found(row: &Row, tenant: &TenantId) -> Result<Option<(Context, Words)>, Failure> {
-    let id: Option<&str> = rows::column(row, 0, "id", || "a context".to_owned())?;
+/// Where a row of a search says whether the words of its context are not stored.
+const LACKS_WORDS: usize = rows::CONTEXT_COLUMNS;
+/// Where it says whether the statement found all contexts that match.
+const IS_ALL: usize = LACKS_WORDS + 1;
+
+/// Reads the context in a row of a search; `None` where the row holds none.
+fn searched_context(row: &Row, tenant: &TenantId) -> Result<Option<(Context, WordState)>, Failure> {
+    let id: Option<&str> = rows::field(row, ContextColumn::Id, || "a context".to_owned())?;
     if id.is_none() {
         return Ok(None);
     }
-    let words = if flag(row, 16)? { Words::Uncut } else { Words::Compared };
+    let words = if flag(row, LACKS_WORDS)? { WordState::NotStored } else { WordState::Compared };
     Ok(Some((rows::context(row, tenant)?, words)))
 }
 
@@ -153,7 +160,7 @@ fn flag(row: &Row, index: usize) -> Result<bool, Failure> {
     rows::column(row, index, "flag", || "a search".to_owned())
 }
 
-/// Whether something is asked that no text in the database can be: it holds no NUL.
+/// Whether the search asks for a text with a NUL, which no text in the database can hold.
 fn is_impossible(search: &Search) -> bool {
     let has_nul = |text: &String| text.contains('\0');
     search.context_type.as_ref().is_some_and(has_nul)
@@ -172,35 +179,38 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-fn conditions_of(search: &Search) -> Vec<Compared> {
-    let mut conditions: Vec<Compared> = Vec::new();
+fn conditions_of(search: &Search) -> Vec<ComparedCondition> {
+    let mut conditions: Vec<ComparedCondition> = Vec::new();
     if let Some(filter) = search.filter.as_ref().filter(|filter| !filter.is_empty()) {
-        let condition = if leaves(filter).is_empty() { Condition::Shape } else { Condition::Filter };
+        let condition =
+            if leaves(filter).is_empty() { SearchCondition::Shape } else { SearchCondition::Filter };
         conditions.push((condition, Box::new(Json(filter.clone())), Type::JSONB));
     }
     if !search.words.is_empty() {
         let words: Vec<_> = search.words.iter().cloned().collect();
-        conditions.push((Condition::Words, Box::new(words), Type::TEXT_ARRAY));
+        conditions.push((SearchCondition::Words, Box::new(words), Type::TEXT_ARRAY));
     }
     if !search.tags.is_empty() {
-        conditions.push((Condition::Tags, Box::new(search.tags.clone()), Type::TEXT_ARRAY));
+        conditions.push((SearchCondition::Tags, Box::new(search.tags.clone()), Type::TEXT_ARRAY));
     }
     let level = search.context_level.map(|level| level.as_str().to_owned());
     let texts = [
-        (Condition::User, search.user_id.clone()),
-        (Condition::Type, search.context_type.clone()),
-        (Condition::Level, level),
+        (SearchCondition::User, search.user_id.clone()),
+        (SearchCondition::Type, search.context_type.clone()),
+        (SearchCondition::Level, level),
     ];
     let moments = [
-        (Condition::CreatedAfter, search.created_after),
-        (Condition::CreatedBefore, search.created_before),
-        (Condition::UpdatedAfter, search.updated_after),
+        (SearchCondition::CreatedAfter, search.created_after),
+        (SearchCondition::CreatedBefore, search.created_before),
+        (SearchCondition::UpdatedAfter, search.updated_after),
     ];
     for (condition, text) in texts {
-        conditions.extend(text.map(|text| -> Compared { (condition, Box::new(text), Type::TEXT) }));
+        conditions.extend(text.map(|text| -> ComparedCondition { (condition, Box::new(text), Type::TEXT) }));
     }
     for (condition, at) in moments {
-        conditions.extend(at.map(|at| -> Compared { (condition, Box::new(Moment(at)), Type::TIMESTAMPTZ) }));
+        conditions.extend(
+            at.map(|at| -> ComparedCondition { (condition, Box::new(Moment(at)), Type::TIMESTAMPTZ) }),
+        );
     }
     conditions
 }

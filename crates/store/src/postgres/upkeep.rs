@@ -248,7 +248,7 @@ impl Store {
 
     /// Reads every context and every change of a tenant, to find those that cannot be read.
     async fn read_all(&self, visitor: &Pool, tenant: &TenantId) -> Result<(), Failure> {
-        let sql = statements::of_tenant(statements::ALL, tenant);
+        let sql = statements::of_tenant(&statements::ALL, tenant);
         let mut after: Option<ContextId> = None;
         loop {
             // Every id is greater than the empty text.

@@ -1,4 +1,4 @@
-//! The one way in which contexts are written: inside one write transaction, all of a commit or nothing.
+//! The only way in which contexts are written: in one write transaction, all of a commit or nothing.
 
 use context_domain::change::Operation;
 use context_domain::clock::Timestamp;
@@ -10,56 +10,55 @@ use context_domain::ports::{Commit, Expect, Op, Outcome, Subtree};
 use context_domain::tree::{Level, NodeKey, Place, Scope};
 use rusqlite::{Connection, Row};
 
-use super::changes::{self, Entry, Recorder};
-use super::contexts;
+use super::changes::{self, ChangeRecorder, NewChange};
 use super::failure::Failure;
-use super::index;
-use super::rows;
 use super::tenant_file::Ending;
+use super::{context_rows, index, rows};
 
-/// Carries out `commit`; the transaction is to be rolled back for every outcome but `Done`.
-pub(super) fn carry_out(
+/// Carries out `commit`; the transaction is rolled back for every outcome but `Done`.
+pub(super) fn run_commit(
     connection: &Connection,
     tenant: &TenantId,
     commit: &Commit,
 ) -> Result<(Ending, Outcome), Failure> {
     let since = commit.record.at.saturating_add_micros(-IDEMPOTENCY_WINDOW_MICROS);
     if let Some(idempotency) = &commit.idempotency {
-        if let Some(change) = changes::remembered(connection, idempotency, since)? {
+        if let Some(change) = changes::find_by_key(connection, idempotency, since)? {
             return Ok((Ending::RollBack, Outcome::Replayed(Box::new(change))));
         }
-        // What still stands on the key is older than the service remembers.
+        // A change that still has the key is older than the idempotency window.
         changes::free_key(connection, idempotency)?;
     }
-    let recorder = Recorder::start(connection, tenant, &commit.record)?;
-    let outcome = Writing { connection, tenant, commit, recorder }.outcome()?;
+    let recorder = ChangeRecorder::start(connection, tenant, &commit.record)?;
+    let outcome = SqliteCommit { connection, tenant, commit, recorder }.run()?;
     let ending = if matches!(outcome, Outcome::Done(_)) { Ending::Commit } else { Ending::RollBack };
     Ok((ending, outcome))
 }
 
-struct Writing<'a> {
+/// A commit that is being carried out.
+struct SqliteCommit<'a> {
     connection: &'a Connection,
     tenant: &'a TenantId,
     commit: &'a Commit,
-    recorder: Recorder<'a>,
+    recorder: ChangeRecorder<'a>,
 }
 
-/// As much of a node as finding and removing it needs.
-struct Node {
+/// What is needed of a node to find and remove it.
+struct NodeVersion {
     id: ContextId,
     version: u32,
-    /// Whether it has expired, or a node above it within the subtree in question.
+    /// Whether it has expired, or a node above it within the subtree has.
     expired: bool,
 }
 
-impl Writing<'_> {
-    fn outcome(&self) -> Result<Outcome, Failure> {
+impl SqliteCommit<'_> {
+    fn run(&self) -> Result<Outcome, Failure> {
         match (&self.commit.expect, &self.commit.op) {
             (Expect::Absent, Op::Put { context, scope: Some(scope), operation }) => {
                 self.create_node(context, scope, *operation)
             }
             (Expect::Absent, Op::Put { context, scope: None, operation }) => {
-                if contexts::by_id(self.connection, self.tenant, &context.id)?.is_some() {
+                if context_rows::find_by_id(self.connection, self.tenant, &context.id)?.is_some() {
                     return self.conflict(&context.id);
                 }
                 self.create(context.as_ref().clone(), *operation)
@@ -83,31 +82,31 @@ impl Writing<'_> {
     }
 
     fn conflict(&self, id: &ContextId) -> Result<Outcome, Failure> {
-        let current = contexts::live(self.connection, self.tenant, id, self.at())?;
+        let current = context_rows::find_live(self.connection, self.tenant, id, self.at())?;
         Ok(Outcome::Conflict { current: current.map(Box::new) })
     }
 
-    /// The live context of just that version.
+    /// Reads the live context of exactly that version.
     fn expected(&self, etag: &Etag) -> Result<Option<Context>, Failure> {
-        let current = contexts::live(self.connection, self.tenant, &etag.id, self.at())?;
+        let current = context_rows::find_live(self.connection, self.tenant, &etag.id, self.at())?;
         Ok(current.filter(|current| current.version == etag.version))
     }
 
-    /// Makes a node, walking down from the global node: what has expired on the way is removed with all below it,
-    /// and what is missing above the node is made, if that was asked.
+    /// Creates a node, walking down from the global node: an expired node on the path is removed with all
+    /// below it, and nodes missing above it are created, if the commit asks for that.
     fn create_node(
         &self,
         context: &Context,
         scope: &Scope,
         operation: Operation,
     ) -> Result<Outcome, Failure> {
-        let mut above = contexts::global_id(self.connection)?;
+        let mut above = context_rows::find_global_id(self.connection)?;
         let Some((last, keys)) = scope.keys().split_last() else { return self.conflict(&above) };
         for (depth, key) in keys.iter().enumerate() {
             above = match self.live_child(&above, key)? {
                 Some(node) => node.id,
-                None => match self.id_to_make(scope, depth) {
-                    Some((id, level)) => self.make_empty(id, level, above, key)?,
+                None => match self.id_to_create(scope, depth) {
+                    Some((id, level)) => self.insert_empty(id, level, above, key)?,
                     None => return Ok(Outcome::ParentMissing),
                 },
             };
@@ -119,12 +118,12 @@ impl Writing<'_> {
         self.create(Context { place: Some(place), ..context.clone() }, operation)
     }
 
-    /// The child of that key, if it has not expired; if it has, it is removed.
-    fn live_child(&self, parent: &ContextId, key: &NodeKey) -> Result<Option<Node>, Failure> {
+    /// Reads the child of that key, if it has not expired; if it has, removes it.
+    fn live_child(&self, parent: &ContextId, key: &NodeKey) -> Result<Option<NodeVersion>, Failure> {
         let sql = "SELECT id, version, expires_at IS NOT NULL AND expires_at <= ?3 FROM contexts
                    WHERE parent_id = ?1 AND node_key = ?2";
         let parameters = (parent.as_str(), key.as_str(), self.at().as_micros());
-        let found = rows::one(self.connection, sql, parameters, node)?;
+        let found = rows::query_one(self.connection, sql, parameters, read_node)?;
         if let Some(expired) = found.as_ref().filter(|node| node.expired) {
             self.remove_below(expired)?;
             self.remove(expired)?;
@@ -133,16 +132,16 @@ impl Writing<'_> {
         Ok(found)
     }
 
-    /// The id and level with which the node at `depth` on the way to `scope` is to be made where it is missing.
-    fn id_to_make(&self, scope: &Scope, depth: usize) -> Option<(ContextId, Level)> {
+    /// The id and level with which the node at `depth` on the path to `scope` is created if it is missing.
+    fn id_to_create(&self, scope: &Scope, depth: usize) -> Option<(ContextId, Level)> {
         let path = self.commit.ensure_path.as_ref()?;
         let covered = path.scope.keys().get(..=depth)? == scope.keys().get(..=depth)?;
         let id = path.ids.get(depth).filter(|_| covered)?;
         Some((id.clone(), *Level::ALL.get(depth + 1)?))
     }
 
-    /// Makes a node that nobody wrote yet. No change is recorded of it, for the same reason.
-    fn make_empty(
+    /// Inserts a node that nobody wrote yet, and records no change, because nobody wrote it.
+    fn insert_empty(
         &self,
         id: ContextId,
         level: Level,
@@ -158,13 +157,13 @@ impl Writing<'_> {
             updated_at: self.at(),
             version: 0,
         };
-        rows::insert(self.connection, &context)?;
+        context_rows::insert(self.connection, &context)?;
         index::enter(self.connection, &context)?;
         Ok(context.id)
     }
 
     fn create(&self, context: Context, operation: Operation) -> Result<Outcome, Failure> {
-        rows::insert(self.connection, &context)?;
+        context_rows::insert(self.connection, &context)?;
         index::enter(self.connection, &context)?;
         self.done(context, operation)
     }
@@ -179,7 +178,7 @@ impl Writing<'_> {
             return Err(Failure::Misuse(format!("{} was to be written over {}", context.id, current.id)));
         }
         let context = Context { place: current.place.clone(), ..context.clone() };
-        rows::update(self.connection, &context)?;
+        context_rows::update(self.connection, &context)?;
         index::enter(self.connection, &context)?;
         self.done(context, operation)
     }
@@ -188,9 +187,9 @@ impl Writing<'_> {
         self.done(current, Operation::None)
     }
 
-    /// Records that the addressed context stands as it does now.
+    /// Records the addressed context as it is now.
     fn done(&self, context: Context, operation: Operation) -> Result<Outcome, Failure> {
-        self.recorder.record(&Entry {
+        self.recorder.record(&NewChange {
             id: &context.id,
             version: context.version,
             operation,
@@ -207,38 +206,41 @@ impl Writing<'_> {
         if subtree == Subtree::MustBeEmpty {
             let sql = "SELECT count(*) FROM contexts
                        WHERE parent_id = ?1 AND (expires_at IS NULL OR expires_at > ?2)";
-            let children = rows::number(self.connection, sql, (current.id.as_str(), self.at().as_micros()))?;
+            let children =
+                rows::query_number(self.connection, sql, (current.id.as_str(), self.at().as_micros()))?;
             if children > 0 {
                 return Ok(Outcome::HasChildren(children.unsigned_abs()));
             }
         }
-        let node = Node { id: current.id.clone(), version: current.version, expired: false };
+        let node = NodeVersion { id: current.id.clone(), version: current.version, expired: false };
         self.remove_below(&node)?;
         self.remove(&node)?;
         Ok(Outcome::Done(Box::new(current)))
     }
 
     /// Removes everything below `top`, leaves first, each with its own record.
-    fn remove_below(&self, top: &Node) -> Result<(), Failure> {
+    fn remove_below(&self, top: &NodeVersion) -> Result<(), Failure> {
         let sql = "
             WITH RECURSIVE below (id, version, expired, depth) AS (
                 SELECT id, version, ?2 OR (expires_at IS NOT NULL AND expires_at <= ?3), 1
                 FROM contexts WHERE parent_id = ?1
                 UNION ALL
-                SELECT c.id, c.version, below.expired OR (c.expires_at IS NOT NULL AND c.expires_at <= ?3), depth + 1
+                SELECT c.id, c.version, below.expired OR (c.expires_at IS NOT NULL AND c.expires_at <= ?3),
+                    depth + 1
                 FROM below JOIN contexts c ON c.parent_id = below.id
             )
             SELECT id, version, expired FROM below ORDER BY depth DESC";
         let parameters = (top.id.as_str(), top.expired, self.at().as_micros());
-        let below = rows::all(self.connection, sql, parameters, node)?;
+        let below = rows::query_all(self.connection, sql, parameters, read_node)?;
         below.iter().try_for_each(|node| self.remove(node))
     }
 
-    /// Removes one node. Only the addressed one carries the key: what is removed with it was not asked for by name.
-    fn remove(&self, node: &Node) -> Result<(), Failure> {
+    /// Removes one node. Only the record of the addressed one carries the key: the request did not name the
+    /// others.
+    fn remove(&self, node: &NodeVersion) -> Result<(), Failure> {
         let addressed = matches!(&self.commit.expect, Expect::Version(etag) if etag.id == node.id);
         let version = node.version.checked_add(1);
-        self.recorder.record(&Entry {
+        self.recorder.record(&NewChange {
             id: &node.id,
             version: version.ok_or_else(|| Failure::Misuse(format!("{} has no version left", node.id)))?,
             operation: if node.expired { Operation::Expire } else { Operation::Delete },
@@ -246,11 +248,12 @@ impl Writing<'_> {
             idempotency: self.commit.idempotency.as_ref().filter(|_| addressed),
         })?;
         index::remove(self.connection, &node.id)?;
-        rows::write(self.connection, "DELETE FROM contexts WHERE id = ?1", [node.id.as_str()])?;
+        rows::execute(self.connection, "DELETE FROM contexts WHERE id = ?1", [node.id.as_str()])?;
         Ok(())
     }
 }
 
-fn node(row: &Row<'_>) -> Result<Node, Failure> {
-    Ok(Node { id: rows::id(row, 0)?, version: row.get(1)?, expired: row.get(2)? })
+/// Reads the node in a row of its id, its version, and whether it has expired.
+fn read_node(row: &Row<'_>) -> Result<NodeVersion, Failure> {
+    Ok(NodeVersion { id: rows::read_id(row, 0)?, version: row.get(1)?, expired: row.get(2)? })
 }

@@ -1,4 +1,4 @@
-//! Connections to one file: how they are opened, how they wait, and those kept for the next caller.
+//! Connections to one file: how they are opened, how they wait for locks, and the idle ones that are kept.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,27 +9,27 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::Failure;
 
-/// Connections kept open per file while nobody uses them.
+/// How many idle connections are kept open per file.
 const MAX_IDLE: usize = 4;
-/// Statements kept prepared per connection: more than there are.
+/// How many statements are kept prepared per connection: more than there are.
 const MAX_STATEMENTS: usize = 64;
-/// How long a waiter sleeps before it tries a lock again. A waiter that slept longer the longer it waited would be
-/// overtaken by every newcomer.
+/// How long a waiter sleeps before it tries a lock again. It is constant: with a growing delay, every
+/// newcomer would overtake those who have waited longest.
 const BUSY_SLEEP: Duration = Duration::from_millis(1);
-/// Tries before a lock is given up: 30 seconds of sleep at the least.
+/// How often a lock is tried: at least 30 seconds of sleep.
 const BUSY_TRIES: i32 = 30_000;
 
-/// Whether a connection may make its file.
+/// Whether opening a connection may create the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfMissing {
-    Make,
+    Create,
     Fail,
 }
 
 /// Opens a connection with the store's settings.
 pub(super) fn connect(path: &Path, if_missing: IfMissing) -> Result<Connection, rusqlite::Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if if_missing == IfMissing::Make {
+    if if_missing == IfMissing::Create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let mut connection = Connection::open_with_flags(path, flags)?;
@@ -40,7 +40,7 @@ pub(super) fn connect(path: &Path, if_missing: IfMissing) -> Result<Connection, 
     Ok(connection)
 }
 
-/// Turns a new file to write-ahead logging, which stays with the file.
+/// Switches a new file to write-ahead logging, which the file keeps.
 pub(super) fn use_wal(connection: &Connection) -> Result<(), Failure> {
     let mut tries = 0;
     loop {
@@ -49,12 +49,12 @@ pub(super) fn use_wal(connection: &Connection) -> Result<(), Failure> {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
                 return Err(Failure::unavailable(
-                    "its folder lies on a disk that cannot hold it (write-ahead logging is refused)",
+                    "its folder is on a file system without write-ahead logging",
                     format!("journal_mode is {mode}"),
                 ));
             }
-            // Two processes that turn the same file at once would wait for each other for ever if SQLite called
-            // its busy handler here; it does not, so the waiting is done outside.
+            // Two processes that switch the same file at once would wait for each other for ever if SQLite
+            // called its busy handler here. It does not, so this loop waits.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 tries += 1;
                 if !wait_for_lock(tries) {
@@ -66,17 +66,17 @@ pub(super) fn use_wal(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
-/// The connections to one file that nobody uses just now.
+/// The idle connections to one file.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<Connection>>);
+pub(super) struct IdleConnections(Mutex<Vec<Connection>>);
 
-impl Idle {
-    /// Takes the one used last, whose pages are likeliest to be in memory still.
+impl IdleConnections {
+    /// Takes the one used last, whose pages are most likely still in memory.
     pub(super) fn take(&self) -> Option<Connection> {
         self.stack().pop()
     }
 
-    /// Keeps a connection whose transaction has ended; closes it where enough are kept.
+    /// Keeps a connection whose transaction has ended, or closes it if enough are kept.
     pub(super) fn give_back(&self, connection: Connection) {
         let mut stack = self.stack();
         if stack.len() < MAX_IDLE {

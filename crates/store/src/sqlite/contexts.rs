@@ -1,6 +1,6 @@
-//! The contexts: reading chains and pages, and the way into a commit.
+//! The port `Contexts`: reads chains and pages, and commits.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use context_domain::change::{Change, Idempotency};
@@ -12,9 +12,10 @@ use context_domain::ports::{ChangeQuery, Commit, ContextList, ContextQuery, Cont
 use context_domain::tree::{Address, Level, Scope};
 use rusqlite::Connection;
 
+use super::context_rows::{self, IS_LIVE, WITH_ANCESTORS, context_columns, read_context};
 use super::failure::Failure;
-use super::rows::{self, context_columns};
-use super::{Store, changes, commit, search};
+use super::store::Store;
+use super::{changes, commit, rows, search};
 
 #[async_trait]
 impl Contexts for Store {
@@ -24,17 +25,17 @@ impl Contexts for Store {
             Address::Id(context) => chain_by_id(connection, &id, context),
             Address::Scope(scope) => chain_by_scope(connection, &id, scope),
         };
-        Ok(self.read(tenant, chain).await?.into_iter().map(Arc::new).collect())
+        Ok(self.read_tenant(tenant, chain).await?.into_iter().map(Arc::new).collect())
     }
 
     async fn page(&self, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Error> {
         let (id, query) = (tenant.clone(), query.clone());
-        self.read(tenant, move |connection| page(connection, &id, &query)).await
+        self.read_tenant(tenant, move |connection| list_contexts(connection, &id, &query)).await
     }
 
     async fn changes(&self, tenant: &TenantId, query: &ChangeQuery) -> Result<Vec<Change>, Error> {
         let query = query.clone();
-        self.read(tenant, move |connection| changes::page(connection, &query)).await
+        self.read_tenant(tenant, move |connection| changes::list_changes(connection, &query)).await
     }
 
     async fn remembered(
@@ -44,89 +45,36 @@ impl Contexts for Store {
         since: Timestamp,
     ) -> Result<Option<Change>, Error> {
         let idempotency = idempotency.clone();
-        self.read(tenant, move |connection| changes::remembered(connection, &idempotency, since)).await
+        self.read_tenant(tenant, move |connection| changes::find_by_key(connection, &idempotency, since))
+            .await
     }
 
     async fn commit(&self, tenant: &TenantId, commit: Commit) -> Result<Outcome, Error> {
         let id = tenant.clone();
-        self.write(tenant, move |connection| commit::carry_out(connection, &id, &commit)).await
+        self.write_tenant(tenant, move |connection| commit::run_commit(connection, &id, &commit)).await
     }
 }
 
-/// Holds where the context `c` and its ancestors have not expired at `:at`.
-macro_rules! is_live {
-    () => {
-        "(c.expires_at IS NULL OR c.expires_at > :at)
-         AND (above1.expires_at IS NULL OR above1.expires_at > :at)
-         AND (above2.expires_at IS NULL OR above2.expires_at > :at)"
-    };
-}
-pub(super) use is_live;
-
-/// The context `c` with the ancestors that may expire: two at the most, because the global node never does.
-macro_rules! with_ancestors {
-    () => {
-        "contexts c
-         LEFT JOIN contexts above1 ON above1.id = c.parent_id
-         LEFT JOIN contexts above2 ON above2.id = above1.parent_id"
-    };
-}
-pub(super) use with_ancestors;
-
-/// The context of that id, if neither it nor an ancestor has expired at `at`.
-pub(super) fn live(
-    connection: &Connection,
-    tenant: &TenantId,
-    id: &ContextId,
-    at: Timestamp,
-) -> Result<Option<Context>, Failure> {
-    let sql = concat!(
-        "SELECT ",
-        context_columns!(),
-        " FROM ",
-        with_ancestors!(),
-        " WHERE c.id = :id AND ",
-        is_live!()
-    );
-    let parameters = rusqlite::named_params! {":id": id.as_str(), ":at": at.as_micros()};
-    rows::one(connection, sql, parameters, |row| rows::context(row, tenant))
-}
-
-/// The context of that id, expired or not.
-pub(super) fn by_id(
-    connection: &Connection,
-    tenant: &TenantId,
-    id: &ContextId,
-) -> Result<Option<Context>, Failure> {
-    let sql = concat!("SELECT ", context_columns!(), " FROM contexts c WHERE c.id = ?1");
-    rows::one(connection, sql, [id.as_str()], |row| rows::context(row, tenant))
-}
-
-/// The id of the global node, which every tenant has.
-pub(super) fn global_id(connection: &Connection) -> Result<ContextId, Failure> {
-    let sql = "SELECT id FROM contexts WHERE context_level = 'global'";
-    let found = rows::one(connection, sql, (), |row| rows::id(row, 0))?;
-    found.ok_or_else(|| Failure::damaged("its global node is missing"))
-}
-
+/// Reads the nodes at that scope that are there, from the top without a gap.
 fn chain_by_scope(
     connection: &Connection,
     tenant: &TenantId,
     scope: &Scope,
 ) -> Result<Vec<Context>, Failure> {
-    let sql = concat!("SELECT ", context_columns!(), " FROM contexts c WHERE c.context_level = 'global'");
-    let global = rows::one(connection, sql, (), |row| rows::context(row, tenant))?;
+    static GLOBAL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {} FROM contexts c WHERE c.context_level = 'global'", context_columns())
+    });
+    static CHILD: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {} FROM contexts c WHERE c.parent_id = ?1 AND c.node_key = ?2", context_columns())
+    });
+    let global = rows::query_one(connection, &GLOBAL, (), |row| read_context(row, tenant))?;
     let global = global.ok_or_else(|| Failure::damaged("its global node is missing"))?;
     let mut above = global.id.clone();
     let mut chain = vec![global];
     for key in scope.keys() {
-        let sql = concat!(
-            "SELECT ",
-            context_columns!(),
-            " FROM contexts c WHERE c.parent_id = ?1 AND c.node_key = ?2"
-        );
         let parameters = (above.as_str(), key.as_str());
-        let Some(node) = rows::one(connection, sql, parameters, |row| rows::context(row, tenant))? else {
+        let node = rows::query_one(connection, &CHILD, parameters, |row| read_context(row, tenant))?;
+        let Some(node) = node else {
             break;
         };
         above = node.id.clone();
@@ -135,17 +83,19 @@ fn chain_by_scope(
     Ok(chain)
 }
 
+/// Reads the context of that id and its ancestors, global first; nothing if it is not there.
 fn chain_by_id(connection: &Connection, tenant: &TenantId, id: &ContextId) -> Result<Vec<Context>, Failure> {
-    let Some(target) = by_id(connection, tenant, id)? else { return Ok(Vec::new()) };
+    let Some(target) = context_rows::find_by_id(connection, tenant, id)? else { return Ok(Vec::new()) };
     let mut above = parent_of(&target);
     let mut chain = vec![target];
     while let Some(parent) = above {
         if chain.len() == Level::ALL.len() {
-            return Err(Failure::damaged(format!("more nodes stand above {id} than there are levels")));
+            return Err(Failure::damaged(format!("there are more nodes above {id} than levels")));
         }
-        let node = by_id(connection, tenant, &parent)?;
-        let node =
-            node.ok_or_else(|| Failure::damaged(format!("{parent} is missing, which stands above {id}")))?;
+        let node = context_rows::find_by_id(connection, tenant, &parent)?;
+        let node = node.ok_or_else(|| {
+            Failure::damaged(format!("{parent} is missing, the parent of a node above {id}"))
+        })?;
         above = parent_of(&node);
         chain.push(node);
     }
@@ -157,21 +107,24 @@ fn parent_of(context: &Context) -> Option<ContextId> {
     context.place.as_ref().and_then(|place| place.parent_id.clone())
 }
 
-fn page(connection: &Connection, tenant: &TenantId, query: &ContextQuery) -> Result<Vec<Context>, Failure> {
+/// Reads a page of contexts.
+fn list_contexts(
+    connection: &Connection,
+    tenant: &TenantId,
+    query: &ContextQuery,
+) -> Result<Vec<Context>, Failure> {
+    static CHILDREN: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {} FROM {WITH_ANCESTORS} WHERE c.parent_id = :parent AND c.node_key > :after AND {IS_LIVE}
+             ORDER BY c.node_key LIMIT :limit",
+            context_columns()
+        )
+    });
     match &query.list {
         ContextList::Matching { search, after } => {
-            search::page(connection, tenant, query, (search, after.as_ref()))
+            search::search_contexts(connection, tenant, query, (search, after.as_ref()))
         }
         ContextList::Children { parent, after } => {
-            let sql = concat!(
-                "SELECT ",
-                context_columns!(),
-                " FROM ",
-                with_ancestors!(),
-                " WHERE c.parent_id = :parent AND c.node_key > :after AND ",
-                is_live!(),
-                " ORDER BY c.node_key LIMIT :limit"
-            );
             let parameters = rusqlite::named_params! {
                 ":parent": parent.as_str(),
                 // Every key comes after the empty text.
@@ -179,7 +132,7 @@ fn page(connection: &Connection, tenant: &TenantId, query: &ContextQuery) -> Res
                 ":at": query.live_at.as_micros(),
                 ":limit": rows::limit(query.limit),
             };
-            rows::all(connection, sql, parameters, |row| rows::context(row, tenant))
+            rows::query_all(connection, &CHILDREN, parameters, |row| read_context(row, tenant))
         }
     }
 }

@@ -1,6 +1,4 @@
-//! The tenants: made, found, listed and dropped; and the way to the keys.
-
-use std::path::Path;
+//! The port `Directory`: creates, reads, lists and drops tenants, and keeps their keys.
 
 use async_trait::async_trait;
 use context_domain::access::Access;
@@ -12,31 +10,32 @@ use context_domain::ports::{Directory, KeyQuery};
 use context_domain::tenant::{NewTenant, Tenant};
 use rusqlite::Connection;
 
+use super::control;
 use super::failure::Failure;
-use super::keys::{self, Added};
-use super::tenant_file::{Ending, TenantFile};
-use super::{Store, control};
+use super::keys::{self, KeyAddition};
+use super::store::Store;
+use super::tenant_file::{Ending, TenantFile, create_tenant};
 
 #[async_trait]
 impl Directory for Store {
     async fn create(&self, new: &NewTenant) -> Result<bool, Error> {
-        // A drop that was cut short is finished first: the id is free since its tombstone.
-        match self.visit(&new.tenant.id).await {
+        // An unfinished drop is finished first: the id has been free since its tombstone was set.
+        match self.finish_drop(&new.tenant.id).await {
             Ok(()) | Err(Error::TenantNotFound { .. } | Error::TenantUnhealthy { .. }) => {}
             Err(error) => return Err(error),
         }
         let new = new.clone();
         self.blocking(None, move |files| {
-            let made = make(&files.tenants, &new, |make| {
+            let created = create_tenant(&files.tenants, &new, |create| {
                 files.control.write(|connection| {
                     if control::find(connection, &new.tenant.id)?.is_some() {
                         return Ok(false);
                     }
-                    make(connection)?;
+                    create(connection)?;
                     Ok(true)
                 })
             });
-            made.map_err(Failure::in_store)
+            created.map_err(Failure::in_store)
         })
         .await
     }
@@ -49,23 +48,23 @@ impl Directory for Store {
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, Error> {
         // Every id comes after the empty text.
         let after = after.map_or_else(String::new, TenantId::to_string);
-        self.read_control(move |connection| control::page(connection, &after, limit)).await
+        self.read_control(move |connection| control::list_tenants(connection, &after, limit)).await
     }
 
     async fn remove(&self, id: &TenantId) -> Result<bool, Error> {
-        if self.remove_what_lost_its_file(id).await? {
+        if self.remove_without_file(id).await? {
             return Ok(true);
         }
         let tombstone = |connection: &Connection| {
             TenantFile::set_tombstone(connection)?;
             Ok((Ending::Commit, ()))
         };
-        match self.write(id, tombstone).await {
+        match self.write_tenant(id, tombstone).await {
             Err(Error::TenantNotFound { .. }) => return Ok(false),
             other => other?,
         }
-        // Whoever meets the tombstone finishes the drop.
-        match self.visit(id).await {
+        // Any transaction that finds the tombstone finishes the drop.
+        match self.finish_drop(id).await {
             Ok(()) | Err(Error::TenantNotFound { .. }) => Ok(true),
             Err(error) => Err(error),
         }
@@ -76,12 +75,12 @@ impl Directory for Store {
         let (new, old) = (key.clone(), replaces.clone());
         let added = self.write_control(move |connection| keys::add(connection, &new, old.as_ref())).await?;
         match (added, &key.access, replaces) {
-            (Added::Done, _, _) => Ok(()),
-            (Added::TenantMissing, Access::Tenant { tenant, .. }, _) => {
+            (KeyAddition::Done, _, _) => Ok(()),
+            (KeyAddition::TenantMissing, Access::Tenant { tenant, .. }, _) => {
                 Err(Error::TenantNotFound { tenant: tenant.clone() })
             }
-            (Added::ReplacedMissing, _, Some((id, _))) => Err(Error::KeyNotFound(id)),
-            (missing, ..) => Err(Error::Internal { detail: format!("adding a key gave {missing:?}") }),
+            (KeyAddition::ReplacedMissing, _, Some((id, _))) => Err(Error::KeyNotFound(id)),
+            (missing, ..) => Err(Error::Internal { detail: format!("adding a key returned {missing:?}") }),
         }
     }
 
@@ -92,7 +91,7 @@ impl Directory for Store {
 
     async fn keys(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, Error> {
         let query = query.clone();
-        self.read_control(move |connection| keys::page(connection, &query)).await
+        self.read_control(move |connection| keys::list_keys(connection, &query)).await
     }
 
     async fn end_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Error> {
@@ -102,12 +101,12 @@ impl Directory for Store {
 
     async fn key_used(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
         let id = id.clone();
-        self.write_control(move |connection| keys::used(connection, &id, at)).await
+        self.write_control(move |connection| keys::record_use(connection, &id, at)).await
     }
 }
 
 impl Store {
-    /// Reads `control.db` in one snapshot.
+    /// Reads from `control.db` in one snapshot.
     async fn read_control<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
@@ -115,7 +114,7 @@ impl Store {
         self.blocking(None, |files| files.control.read(work).map_err(Failure::in_store)).await
     }
 
-    /// Writes `control.db` in one transaction.
+    /// Writes to `control.db` in one transaction.
     async fn write_control<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
@@ -123,18 +122,18 @@ impl Store {
         self.blocking(None, |files| files.control.write(work).map_err(Failure::in_store)).await
     }
 
-    /// Looks at the tenant and finishes its drop, if it was dropped.
-    async fn visit(&self, id: &TenantId) -> Result<(), Error> {
-        self.read(id, |_| Ok(())).await
+    /// Finishes the drop of the tenant, if it was dropped: every transaction does.
+    async fn finish_drop(&self, id: &TenantId) -> Result<(), Error> {
+        self.read_tenant(id, |_| Ok(())).await
     }
 
-    /// Removes a tenant whose file is missing, and which therefore cannot take a tombstone.
-    async fn remove_what_lost_its_file(&self, id: &TenantId) -> Result<bool, Error> {
+    /// Removes a tenant whose file is missing, so that no tombstone can be set in it.
+    async fn remove_without_file(&self, id: &TenantId) -> Result<bool, Error> {
         let id = id.clone();
         self.blocking(None, move |files| {
             let removed = files.control.write(|connection| match control::find(connection, &id)? {
                 Some(tenant) => {
-                    let file = TenantFile::of(&files.tenants, tenant.id, tenant.generation);
+                    let file = TenantFile::new(&files.tenants, tenant.id, tenant.generation);
                     Ok(!file.exists()? && control::delete(connection, &file.id, file.generation.as_str())?)
                 }
                 None => Ok(false),
@@ -142,29 +141,5 @@ impl Store {
             removed.map_err(Failure::in_store)
         })
         .await
-    }
-}
-
-/// Makes a tenant at the moment in which `transaction` on `control.db` says so. Where the transaction certainly fails
-/// after that, the file goes again; where it may have happened, the file may be needed.
-pub(super) fn make<T>(
-    tenants: &Path,
-    new: &NewTenant,
-    transaction: impl FnOnce(&mut dyn FnMut(&Connection) -> Result<(), Failure>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let Tenant { id, generation, .. } = new.tenant.clone();
-    let file = TenantFile::of(tenants, id, generation);
-    let mut made = false;
-    let result = transaction(&mut |connection| {
-        file.make(new)?;
-        made = true;
-        control::insert(connection, &new.tenant)
-    });
-    match result {
-        Err(failure) if made && !matches!(failure, Failure::Unanswered(_)) => {
-            file.unlink()?;
-            Err(failure)
-        }
-        other => other,
     }
 }

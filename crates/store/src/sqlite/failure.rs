@@ -1,14 +1,14 @@
-//! What can go wrong with a file of the store, and what that means.
+//! What SQLite's errors mean for the store.
 
 use rusqlite::ErrorCode;
 
 use crate::failure::{self, DriverError};
 
-/// Why a step failed, before it is known in whose area.
+/// Why a step failed.
 pub(super) type Failure = failure::Failure<rusqlite::Error>;
 
 impl Failure {
-    /// The failure as one of `control.db`: where that is damaged, no tenant works.
+    /// The failure as one of `control.db`: if that is damaged, no tenant can be served.
     pub(super) fn of_control(self) -> Self {
         match self.judged() {
             Self::Damaged { detail, source } => {
@@ -18,8 +18,8 @@ impl Failure {
         }
     }
 
-    /// A COMMIT that failed with `error`. Certainly nothing was written where it never got to write (busy), or where
-    /// not all of it fitted (full): the frame that makes a transaction of it is the last one.
+    /// The failure of a COMMIT. Certainly nothing was written if it could not begin to write (busy), or if
+    /// not all of it fitted (full): the frame that commits a transaction is written last.
     pub(super) fn of_commit(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull) => Self::Refused(error),
@@ -47,12 +47,12 @@ impl DriverError for rusqlite::Error {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Failure::damaged_by("its file is damaged, or is no SQLite database", self)
             }
-            // What is not named further is a statement that does not fit the tables.
+            // SQLITE_ERROR: a statement does not fit the tables.
             Some(ErrorCode::Unknown) => {
                 Failure::damaged_by("its tables are not those that this version makes", self)
             }
             Some(_) => Failure::Misuse(self.to_string()),
-            None => Failure::damaged_by("a row of it cannot be read", self),
+            None => Failure::damaged_by("a row in it cannot be read", self),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The keys: rows of `control.db`, beside the tenants that they belong to.
+//! The keys: rows of `control.db`, next to the tenants that they belong to.
 
 use context_domain::access::Access;
 use context_domain::clock::Timestamp;
@@ -11,14 +11,14 @@ use super::control;
 use super::failure::Failure;
 use super::rows;
 
-/// What became of a key that was to be added.
+/// The result of adding a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Added {
-    /// It is there.
+pub(super) enum KeyAddition {
+    /// The key was added.
     Done,
-    /// Its tenant is not there, and neither is it.
+    /// Its tenant does not exist; nothing was added.
     TenantMissing,
-    /// The one that it replaces is not there, and neither is it.
+    /// The key that it replaces does not exist; nothing was added.
     ReplacedMissing,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn add(
     connection: &Connection,
     key: &ApiKey,
     replaces: Option<&(KeyId, Timestamp)>,
-) -> Result<Added, Failure> {
+) -> Result<KeyAddition, Failure> {
     let (tenant, permission) = match &key.access {
         Access::Operator => (None, None),
         Access::Tenant { tenant, permission } => (Some(tenant), Some(permission.as_str())),
@@ -41,17 +41,17 @@ pub(super) fn add(
     if let Some(tenant) = tenant
         && control::find(connection, tenant)?.is_none()
     {
-        return Ok(Added::TenantMissing);
+        return Ok(KeyAddition::TenantMissing);
     }
     if let Some((id, at)) = replaces
         && !end(connection, id, *at)?
     {
-        return Ok(Added::ReplacedMissing);
+        return Ok(KeyAddition::ReplacedMissing);
     }
-    rows::write(
+    rows::execute(
         connection,
-        "INSERT INTO api_keys (id, name, tenant_id, permission, secret_hash, created_at, expires_at, revoked_at,
-             last_used_at)
+        "INSERT INTO api_keys (id, name, tenant_id, permission, secret_hash, created_at, expires_at,
+             revoked_at, last_used_at)
          VALUES (:id, :name, :tenant, :permission, :hash, :created, :expires, :revoked, :used)",
         named_params! {
             ":id": key.id.as_str(),
@@ -65,18 +65,18 @@ pub(super) fn add(
             ":used": key.last_used_at.map(Timestamp::as_micros),
         },
     )?;
-    Ok(Added::Done)
+    Ok(KeyAddition::Done)
 }
 
-/// The key of that id.
+/// Reads the key of that id.
 pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<ApiKey>, Failure> {
     let sql = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id = ?1");
-    rows::one(connection, sql, [id.as_str()], key)
+    rows::query_one(connection, sql, [id.as_str()], read_key)
 }
 
-/// A page of keys, by id in byte order.
-pub(super) fn page(connection: &Connection, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
-    let all = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2");
+/// Reads a page of keys, by id in byte order.
+pub(super) fn list_keys(connection: &Connection, query: &KeyQuery) -> Result<Vec<ApiKey>, Failure> {
+    let every = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2");
     let of_one = concat!(
         "SELECT ",
         key_columns!(),
@@ -86,26 +86,27 @@ pub(super) fn page(connection: &Connection, query: &KeyQuery) -> Result<Vec<ApiK
     let after = query.after.as_ref().map_or("", KeyId::as_str);
     let limit = rows::limit(query.limit);
     match &query.tenant {
-        None => rows::all(connection, all, (after, limit), key),
-        Some(tenant) => rows::all(connection, of_one, (after, limit, tenant.as_str()), key),
+        None => rows::query_all(connection, every, (after, limit), read_key),
+        Some(tenant) => rows::query_all(connection, of_one, (after, limit, tenant.as_str()), read_key),
     }
 }
 
-/// Ends a key at `at`, unless it ends before that anyway; false if there is none.
+/// Ends a key at `at`, unless it ends earlier anyway; returns false if it does not exist.
 pub(super) fn end(connection: &Connection, id: &KeyId, at: Timestamp) -> Result<bool, Failure> {
     let parameters = (id.as_str(), at.as_micros());
-    let ended = rows::write(
+    let ended = rows::execute(
         connection,
         "UPDATE api_keys SET revoked_at = ?2
-         WHERE id = ?1 AND (revoked_at IS NULL OR revoked_at > ?2) AND (expires_at IS NULL OR expires_at > ?2)",
+         WHERE id = ?1 AND (revoked_at IS NULL OR revoked_at > ?2)
+             AND (expires_at IS NULL OR expires_at > ?2)",
         parameters,
     )?;
     Ok(ended > 0 || find(connection, id)?.is_some())
 }
 
-/// Notes that a key was used at `at`, if there is one; whoever notes it later may have come from earlier.
-pub(super) fn used(connection: &Connection, id: &KeyId, at: Timestamp) -> Result<(), Failure> {
-    rows::write(
+/// Records that a key was used at `at`, if it exists, unless a later use is recorded already.
+pub(super) fn record_use(connection: &Connection, id: &KeyId, at: Timestamp) -> Result<(), Failure> {
+    rows::execute(
         connection,
         "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
         (id.as_str(), at.as_micros()),
@@ -113,16 +114,16 @@ pub(super) fn used(connection: &Connection, id: &KeyId, at: Timestamp) -> Result
     Ok(())
 }
 
-fn key(row: &Row<'_>) -> Result<ApiKey, Failure> {
+fn read_key(row: &Row<'_>) -> Result<ApiKey, Failure> {
     let unreadable_id = |rule: String| Failure::damaged_by("the id of a key cannot be read", rule);
-    let id: KeyId = rows::text(row, 0)?.parse().map_err(unreadable_id)?;
+    let id: KeyId = rows::read_text(row, 0)?.parse().map_err(unreadable_id)?;
     let unreadable =
         |column: &str| Failure::damaged(format!("the column {column} of the key {id} cannot be read"));
     let time = |index: usize, column: &str| -> Result<Option<Timestamp>, Failure> {
         let micros = row.get::<_, Option<i64>>(index)?;
         micros.map(|micros| Timestamp::from_micros(micros).ok_or_else(|| unreadable(column))).transpose()
     };
-    let access = match (rows::optional_text(row, 2)?, rows::optional_text(row, 3)?) {
+    let access = match (rows::read_optional_text(row, 2)?, rows::read_optional_text(row, 3)?) {
         (None, None) => Access::Operator,
         (Some(tenant), Some(permission)) => Access::Tenant {
             tenant: tenant.parse().map_err(|_: String| unreadable("tenant_id"))?,

@@ -1,4 +1,4 @@
-//! The tables of the two kinds of file, as an ordered list of revisions, and how a file is told to be ours.
+//! The tables of the two kinds of file, as ordered revisions, and how a file of ours is recognized.
 
 use std::cmp::Ordering;
 
@@ -8,30 +8,31 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::failure::Failure;
 use super::index;
 
-/// A kind of file: its mark, and what made it what it is, revision by revision.
+/// A kind of file: its application id, and the revisions that its tables went through.
 pub(super) struct Schema {
     application_id: i32,
-    /// In order, each with the `user_version` that it makes. `{tenant}` stands for the tenant's id.
+    /// The revisions in order, each with the `user_version` that it sets. `{tenant}` stands for the tenant's
+    /// id.
     revisions: &'static [(u32, &'static str)],
-    /// Fills tables from what stands in others, each after the revision of that number.
+    /// What fills tables from others, each after the revision of that number.
     fills: &'static [(u32, Fill)],
 }
 
-/// What SQL alone cannot do on the way to a revision.
+/// A step of a revision that SQL alone cannot do.
 type Fill = fn(&Connection, &TenantId) -> Result<(), Failure>;
 
-/// What a file holds.
+/// The state of a file's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Nothing yet.
+pub(super) enum FileState {
+    /// There are no tables yet.
     Empty,
-    /// The tables of an earlier revision.
-    Behind(u32),
-    /// The tables of this version.
+    /// The tables are those of this earlier revision.
+    Outdated(u32),
+    /// The tables are those of this version.
     Current,
 }
 
-/// `control.db`. The mark reads `CtxC`.
+/// `control.db`. The application id reads `CtxC`.
 pub(super) const CONTROL: Schema = Schema {
     application_id: 0x4374_7843,
     revisions: &[
@@ -45,8 +46,8 @@ pub(super) const CONTROL: Schema = Schema {
         ) STRICT;
     ",
         ),
-        // A tenant's keys go in the moment its row goes, so that one made again under the id is not open to them. An
-        // operator's key has neither tenant nor permission.
+        // A tenant's keys are removed with its row, so that they do not open a tenant that is created again
+        // under the same id. An operator's key has neither tenant nor permission.
         (
             2,
             "
@@ -69,7 +70,8 @@ pub(super) const CONTROL: Schema = Schema {
     fills: &[],
 };
 
-/// A tenant's file. The mark reads `CtxT`. Times are microseconds since 1970; what is JSON is kept as compact text.
+/// A tenant's file. The application id reads `CtxT`. Times are microseconds since 1970; what is JSON is kept
+/// as compact text.
 pub(super) const TENANT: Schema = Schema {
     application_id: 0x4374_7854,
     revisions: &[
@@ -134,8 +136,9 @@ pub(super) const TENANT: Schema = Schema {
             ON context_changes (idempotency_principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
     ",
         ),
-        // A context's position is a number that orders as its id does, because the full-text index orders by number.
-        // The index holds no text: its terms are hashes (`terms.rs`), and it is told what to forget by position.
+        // A context's position is a number that sorts as its id does, because the full-text index sorts by
+        // number. The index holds no text: its terms are hashes (`terms.rs`), and entries are removed by
+        // position.
         (
             2,
             "
@@ -155,11 +158,11 @@ pub(super) const TENANT: Schema = Schema {
 };
 
 impl Schema {
-    /// What `connection`'s file holds, read in one snapshot.
+    /// Reads the state of the connection's file, in one snapshot.
     ///
     /// # Errors
     /// [`Failure::Damaged`] for a file that is not of this kind, and for one that a newer version wrote.
-    pub(super) fn find(&self, connection: &Connection) -> Result<Found, Failure> {
+    pub(super) fn read_state(&self, connection: &Connection) -> Result<FileState, Failure> {
         let (application_id, revision, tables): (i32, i64, i64) = connection.query_row(
             "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
              FROM pragma_application_id, pragma_user_version",
@@ -167,43 +170,44 @@ impl Schema {
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         if (application_id, revision, tables) == (0, 0, 0) {
-            return Ok(Found::Empty);
+            return Ok(FileState::Empty);
         }
         let known = self.revisions.last().map_or(0, |(number, _)| *number);
         match u32::try_from(revision) {
             Ok(revision @ 1..) if application_id == self.application_id => match revision.cmp(&known) {
-                Ordering::Less => Ok(Found::Behind(revision)),
-                Ordering::Equal => Ok(Found::Current),
+                Ordering::Less => Ok(FileState::Outdated(revision)),
+                Ordering::Equal => Ok(FileState::Current),
                 Ordering::Greater => Err(Failure::damaged(format!(
                     "its file has revision {revision}, which a newer version of this program made; \
                      this one knows revision {known}"
                 ))),
             },
-            _ => Err(Failure::damaged("its file is none of this program's")),
+            _ => Err(Failure::damaged("its file is not one that this program made")),
         }
     }
 
-    /// Makes the tables of this version of what `transaction`'s file holds.
+    /// Brings the tables of the transaction's file from `found` to those of this version.
     pub(super) fn complete(
         &self,
         transaction: &Transaction<'_>,
-        found: Found,
+        found: FileState,
         tenant: Option<&TenantId>,
     ) -> Result<(), Failure> {
         let done = match found {
-            Found::Empty => 0,
-            Found::Behind(revision) => revision,
-            Found::Current => return Ok(()),
+            FileState::Empty => 0,
+            FileState::Outdated(revision) => revision,
+            FileState::Current => return Ok(()),
         };
         transaction.pragma_update(None, "application_id", self.application_id)?;
         for (number, sql) in self.revisions.iter().filter(|(number, _)| *number > done) {
-            // A tenant's id holds no character that could end the text it stands in.
+            // A tenant's id holds no character that could end the literal.
             let sql = sql.replace("{tenant}", tenant.map_or("", TenantId::as_str));
             transaction.execute_batch(&sql)?;
             for (_, fill) in self.fills.iter().filter(|(after, _)| after == number) {
                 fill(
                     transaction,
-                    tenant.ok_or_else(|| Failure::Misuse("whose file it is was not said".to_owned()))?,
+                    tenant
+                        .ok_or_else(|| Failure::Misuse("a tenant's file needs the tenant's id".to_owned()))?,
                 )?;
             }
             transaction.pragma_update(None, "user_version", number)?;
@@ -211,14 +215,14 @@ impl Schema {
         Ok(())
     }
 
-    /// Raises an earlier revision to this version's, unless another process does it first.
+    /// Brings the file to the revision of this version, unless another process does it first.
     pub(super) fn upgrade(
         &self,
         connection: &mut Connection,
         tenant: Option<&TenantId>,
     ) -> Result<(), Failure> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found = self.find(&transaction)?;
+        let found = self.read_state(&transaction)?;
         self.complete(&transaction, found, tenant)?;
         Ok(transaction.commit()?)
     }
@@ -226,7 +230,11 @@ impl Schema {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::columns::{ChangeColumn, ContextColumn};
     use super::*;
+    use crate::columns::Column;
 
     const FIRST: (u32, &str) =
         (1, "CREATE TABLE t (a TEXT DEFAULT '{tenant}'); INSERT INTO t DEFAULT VALUES;");
@@ -234,7 +242,7 @@ mod tests {
     const NEW: Schema =
         Schema { application_id: 7, revisions: &[FIRST, (2, "ALTER TABLE t ADD COLUMN b;")], fills: &[] };
 
-    fn of(schema: &Schema) -> Connection {
+    fn file_of(schema: &Schema) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         schema.upgrade(&mut connection, Some(&"mine".parse().unwrap())).unwrap();
         connection
@@ -246,24 +254,24 @@ mod tests {
 
     #[test]
     fn an_earlier_revision_is_raised_and_keeps_its_rows() {
-        let mut connection = of(&OLD);
-        assert_eq!((NEW.find(&connection).unwrap(), columns(&connection)), (Found::Behind(1), 1));
+        let mut connection = file_of(&OLD);
+        assert_eq!((NEW.read_state(&connection).unwrap(), columns(&connection)), (FileState::Outdated(1), 1));
         for _ in 0..2 {
             NEW.upgrade(&mut connection, None).unwrap();
-            assert_eq!((NEW.find(&connection).unwrap(), columns(&connection)), (Found::Current, 2));
+            assert_eq!((NEW.read_state(&connection).unwrap(), columns(&connection)), (FileState::Current, 2));
         }
         let kept: String = connection.query_row("SELECT a FROM t", (), |row| row.get(0)).unwrap();
         assert_eq!(kept, "mine");
     }
 
     #[test]
-    fn what_is_newer_or_anothers_is_refused() {
-        assert!(matches!(OLD.find(&of(&NEW)), Err(Failure::Damaged { .. })));
+    fn a_file_that_is_newer_or_of_another_kind_is_refused() {
+        assert!(matches!(OLD.read_state(&file_of(&NEW)), Err(Failure::Damaged { .. })));
         let other = Schema { application_id: 8, revisions: &[FIRST], fills: &[] };
-        let mut connection = of(&OLD);
-        assert!(matches!(other.find(&connection), Err(Failure::Damaged { .. })));
+        let mut connection = file_of(&OLD);
+        assert!(matches!(other.read_state(&connection), Err(Failure::Damaged { .. })));
         assert!(matches!(other.upgrade(&mut connection, None), Err(Failure::Damaged { .. })));
-        assert_eq!(NEW.find(&Connection::open_in_memory().unwrap()).unwrap(), Found::Empty);
+        assert_eq!(NEW.read_state(&Connection::open_in_memory().unwrap()).unwrap(), FileState::Empty);
     }
 
     #[test]
@@ -272,5 +280,19 @@ mod tests {
             let numbers = schema.revisions.iter().map(|(number, _)| *number);
             assert!(numbers.eq(1..=u32::try_from(schema.revisions.len()).unwrap()));
         }
+    }
+
+    #[test]
+    fn the_lists_of_columns_are_those_of_the_tables() {
+        let connection = file_of(&TENANT);
+        let contexts = ContextColumn::ALL.iter().map(|column| column.name().to_owned());
+        assert_eq!(contexts.collect::<BTreeSet<_>>(), columns_of(&connection, "contexts"));
+        let changes = ChangeColumn::ALL.iter().map(|column| column.name().to_owned());
+        assert_eq!(changes.collect::<BTreeSet<_>>(), columns_of(&connection, "context_changes"));
+    }
+
+    fn columns_of(connection: &Connection, table: &str) -> BTreeSet<String> {
+        let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+        columns.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 }

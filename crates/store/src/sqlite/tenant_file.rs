@@ -1,8 +1,9 @@
 //! One generation of a tenant, in a file of its own: `tenants/<id>.<generation>.db`.
 //!
-//! A file is dropped in three steps: a tombstone inside it (the moment of the drop), its row in `control.db`, the
-//! file itself. Whoever holds the file open in another process sees the tombstone, because every transaction looks
-//! for it first; without that, a write to a file that has lost its name would be acknowledged and lost.
+//! A tenant is dropped in three steps: a tombstone is set inside its file (which is the moment of the drop),
+//! its row is removed from `control.db`, and the file is removed. Another process that has the file open sees
+//! the tombstone, because every transaction checks it first; otherwise a write to a file without a name would
+//! be acknowledged and lost.
 
 use std::fs;
 use std::io;
@@ -10,33 +11,33 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use context_domain::id::TenantId;
-use context_domain::tenant::{Generation, NewTenant};
+use context_domain::tenant::{Generation, NewTenant, Tenant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Mutex;
 
-use super::connections::{Idle, IfMissing, connect, use_wal};
-use super::control::{self, Control};
+use super::connections::{IdleConnections, IfMissing, connect, use_wal};
+use super::control::{self, ControlFile};
 use super::failure::Failure;
-use super::index;
-use super::rows;
-use super::schema::{Found, TENANT};
+use super::schema::{FileState, TENANT};
+use super::{context_rows, index, rows};
 
-/// What SQLite appends to a file's name for the file itself, its log and the log's index.
+/// The suffixes of the names of a database file, its write-ahead log and the log's index.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// Tells whether the tenant was dropped.
+/// Reads whether the tenant was dropped.
 const TOMBSTONE: &str = "SELECT dropped FROM meta";
 
 /// One generation of a tenant.
 pub(super) struct TenantFile {
     /// The tenant.
     pub(super) id: TenantId,
-    /// Which life of it.
+    /// Its generation: a tenant that is created again under the same id has another one.
     pub(super) generation: Generation,
-    /// Writers in this process take turns here, in the order in which they came, instead of racing for SQLite's lock.
+    /// The lock that writers in this process take in the order in which they come, instead of racing for
+    /// SQLite's lock.
     pub(super) turn: Arc<Mutex<()>>,
     path: PathBuf,
-    idle: Idle,
+    idle: IdleConnections,
 }
 
 /// How a transaction ends.
@@ -46,40 +47,40 @@ pub(super) enum Ending {
     RollBack,
 }
 
-/// What a transaction met.
-pub(super) enum Met<T> {
-    /// The tenant; what came of the work.
-    Alive(T),
-    /// A tombstone: the tenant was dropped, and the drop may want finishing.
+/// The result of a transaction on a tenant that may have been dropped.
+pub(super) enum Transacted<T> {
+    /// The tenant is there, and this is the result of the work.
+    Done(T),
+    /// There is a tombstone: the tenant was dropped, and the drop may have to be finished.
     Tombstone,
-    /// No file, and no row in `control.db` for this generation.
-    Nothing,
+    /// There is no row in `control.db` for this generation.
+    Gone,
 }
 
 impl TenantFile {
     /// The file of this generation in the folder of the tenants.
-    pub(super) fn of(folder: &Path, id: TenantId, generation: Generation) -> Self {
+    pub(super) fn new(folder: &Path, id: TenantId, generation: Generation) -> Self {
         let path = folder.join(format!("{id}.{}.db", generation.as_str()));
-        Self { id, generation, turn: Arc::default(), path, idle: Idle::default() }
+        Self { id, generation, turn: Arc::default(), path, idle: IdleConnections::default() }
     }
 
-    /// The file that a name in the folder of the tenants belongs to, if it is of our naming: the file itself, or what
-    /// SQLite keeps beside it.
-    pub(super) fn named(folder: &Path, name: &str) -> Option<Self> {
+    /// The file that a name in the folder of the tenants belongs to: the name of the file itself, of its log
+    /// or of the log's index. `None` for a name that this program does not write.
+    pub(super) fn from_file_name(folder: &Path, name: &str) -> Option<Self> {
         let (id, rest) = name.split_once('.')?;
         let (generation, suffix) = rest.split_once('.')?;
-        let file = Self::of(folder, id.parse().ok()?, generation.parse().ok()?);
-        // A generation has several spellings; only the one that we write is ours.
+        let file = Self::new(folder, id.parse().ok()?, generation.parse().ok()?);
+        // A generation has several spellings; this program writes only one.
         let ours = format!("{id}.{}.{suffix}", file.generation.as_str()) == name
             && SUFFIXES.iter().any(|ours| suffix.strip_prefix("db") == Some(ours));
         ours.then_some(file)
     }
 
-    /// Makes the file with its tables and the global node. It becomes a tenant when `control.db` names it.
-    pub(super) fn make(&self, new: &NewTenant) -> Result<(), Failure> {
-        // The name must be free: what is removed after a failure is then certainly what was made here.
+    /// Creates the file with its tables and the global node. It becomes a tenant when `control.db` names it.
+    fn create(&self, new: &NewTenant) -> Result<(), Failure> {
+        // The name must be free, so that a file removed after a failure is certainly the one created here.
         fs::File::create_new(&self.path)
-            .map_err(|error| Failure::unavailable("a tenant's file cannot be made", error))?;
+            .map_err(|error| Failure::unavailable("a tenant's file cannot be created", error))?;
         self.fill(new).or_else(|failure| {
             self.unlink()?;
             Err(failure)
@@ -89,45 +90,45 @@ impl TenantFile {
     /// Runs `work` in a transaction on the tenant, if it is still there.
     pub(super) fn transact<T>(
         &self,
-        control: &Control,
+        control: &ControlFile,
         behavior: TransactionBehavior,
         work: impl FnOnce(&Connection) -> Result<(Ending, T), Failure>,
-    ) -> Result<Met<T>, Failure> {
+    ) -> Result<Transacted<T>, Failure> {
         let connection = match self.idle.take() {
             Some(connection) => Some(connection),
             None => self.connect(control)?,
         };
-        let Some(mut connection) = connection else { return Ok(Met::Nothing) };
+        let Some(mut connection) = connection else { return Ok(Transacted::Gone) };
         let transaction = connection.transaction_with_behavior(behavior)?;
-        if rows::number(&transaction, TOMBSTONE, ())? != 0 {
-            return Ok(Met::Tombstone);
+        if rows::query_number(&transaction, TOMBSTONE, ())? != 0 {
+            return Ok(Transacted::Tombstone);
         }
         let (ending, value) = work(&transaction)?;
         match ending {
             Ending::RollBack => transaction.rollback()?,
             Ending::Commit => transaction.commit().map_err(Failure::of_commit)?,
         }
-        // A connection that failed on the way here was closed, and its transaction rolled back with it.
+        // A connection that failed before this point was closed, and its transaction rolled back with it.
         self.idle.give_back(connection);
-        Ok(Met::Alive(value))
+        Ok(Transacted::Done(value))
     }
 
-    /// Finishes a drop whose tombstone is set. Done twice, or by several at once, it comes to the same.
-    pub(super) fn bury(&self, control: &Control) -> Result<(), Failure> {
+    /// Finishes a drop whose tombstone is set. It may be done twice, or by several processes at once.
+    pub(super) fn finish_drop(&self, control: &ControlFile) -> Result<(), Failure> {
         control.write(|connection| control::delete(connection, &self.id, self.generation.as_str()))?;
         self.idle.close();
         self.unlink()
     }
 
-    /// Whether the tombstone is set, looked at without regard to `control.db`.
+    /// Whether the tombstone is set, whatever `control.db` says.
     pub(super) fn is_tombstoned(&self) -> Result<bool, Failure> {
         let connection = self.open()?;
-        Ok(rows::number(&connection, TOMBSTONE, ())? != 0)
+        Ok(rows::query_number(&connection, TOMBSTONE, ())? != 0)
     }
 
     /// Sets the tombstone, inside a transaction.
     pub(super) fn set_tombstone(connection: &Connection) -> Result<(), Failure> {
-        rows::write(connection, "UPDATE meta SET dropped = 1", ())?;
+        rows::execute(connection, "UPDATE meta SET dropped = 1", ())?;
         Ok(())
     }
 
@@ -137,7 +138,7 @@ impl TenantFile {
         found.map_err(|error| Failure::unavailable("the folder of the tenants cannot be looked into", error))
     }
 
-    /// Removes the file and what SQLite keeps beside it.
+    /// Removes the file, its log and the log's index.
     pub(super) fn unlink(&self) -> Result<(), Failure> {
         for suffix in SUFFIXES {
             let mut path = self.path.clone().into_os_string();
@@ -156,26 +157,26 @@ impl TenantFile {
         let mut connection = connect(&self.path, IfMissing::Fail)?;
         use_wal(&connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        TENANT.complete(&transaction, Found::Empty, Some(&self.id))?;
-        rows::write(
+        TENANT.complete(&transaction, FileState::Empty, Some(&self.id))?;
+        rows::execute(
             &transaction,
             "INSERT INTO meta (only, tenant_id, generation) VALUES (1, ?1, ?2)",
             (self.id.as_str(), self.generation.as_str()),
         )?;
-        rows::insert(&transaction, &new.global)?;
+        context_rows::insert(&transaction, &new.global)?;
         index::enter(&transaction, &new.global)?;
         transaction.commit()?;
         self.idle.give_back(connection);
         Ok(())
     }
 
-    /// A new connection to what is certainly this generation's file; none if the tenant is gone.
+    /// Opens a connection to what is certainly this generation's file; `None` if the tenant is gone.
     ///
-    /// SQLite looks the names of a file and of its log up one after the other. Were the file dropped in between, the
-    /// connection would make itself a new log, without the tombstone. A drop removes the row in `control.db` before
-    /// the names: as long as the row is there, what was opened before is whole, and what could not be opened is
-    /// damage.
-    fn connect(&self, control: &Control) -> Result<Option<Connection>, Failure> {
+    /// SQLite opens a file and its log one after the other. If the file were removed in between, the
+    /// connection would create a new log, without the tombstone. A drop removes the row in `control.db`
+    /// before the files. So if the row is still there after opening, the file was opened whole, and if it
+    /// could not be opened, it is damaged.
+    fn connect(&self, control: &ControlFile) -> Result<Option<Connection>, Failure> {
         let opened = self.open();
         if !self.is_known(control)? {
             return Ok(None);
@@ -188,13 +189,13 @@ impl TenantFile {
 
     fn open(&self) -> Result<Connection, Failure> {
         let mut connection = connect(&self.path, IfMissing::Fail)?;
-        match TENANT.find(&connection)? {
-            Found::Current => {}
-            Found::Behind(_) => TENANT.upgrade(&mut connection, Some(&self.id))?,
-            Found::Empty => return Err(Failure::damaged("its file is empty")),
+        match TENANT.read_state(&connection)? {
+            FileState::Current => {}
+            FileState::Outdated(_) => TENANT.upgrade(&mut connection, Some(&self.id))?,
+            FileState::Empty => return Err(Failure::damaged("its file is empty")),
         }
-        let whose = rows::one(&connection, "SELECT tenant_id, generation FROM meta", (), |row| {
-            Ok((rows::text(row, 0)?.to_owned(), rows::text(row, 1)?.to_owned()))
+        let whose = rows::query_one(&connection, "SELECT tenant_id, generation FROM meta", (), |row| {
+            Ok((rows::read_text(row, 0)?.to_owned(), rows::read_text(row, 1)?.to_owned()))
         })?;
         match whose {
             Some((id, generation)) if id == self.id.as_str() && generation == self.generation.as_str() => {
@@ -204,8 +205,33 @@ impl TenantFile {
         }
     }
 
-    fn is_known(&self, control: &Control) -> Result<bool, Failure> {
+    fn is_known(&self, control: &ControlFile) -> Result<bool, Failure> {
         let known = control.read(|connection| control::find(connection, &self.id))?;
         Ok(known.is_some_and(|tenant| tenant.generation == self.generation))
+    }
+}
+
+/// Creates a tenant at the moment at which `transaction` on `control.db` calls back. If the transaction
+/// certainly fails after that, the file is removed again; if it may have been committed, the file is kept,
+/// because it may be needed.
+pub(super) fn create_tenant<T>(
+    tenants: &Path,
+    new: &NewTenant,
+    transaction: impl FnOnce(&mut dyn FnMut(&Connection) -> Result<(), Failure>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Tenant { id, generation, .. } = new.tenant.clone();
+    let file = TenantFile::new(tenants, id, generation);
+    let mut created = false;
+    let result = transaction(&mut |connection| {
+        file.create(new)?;
+        created = true;
+        control::insert(connection, &new.tenant)
+    });
+    match result {
+        Err(failure) if created && !matches!(failure, Failure::Unanswered(_)) => {
+            file.unlink()?;
+            Err(failure)
+        }
+        other => other,
     }
 }

@@ -1,7 +1,7 @@
-//! Terms: what a context is found by, each cut down to a hash.
+//! Terms: what a context is found by, each reduced to a hash.
 //!
-//! Two terms may have the same hash. That is harmless, because what the index finds is tested before it is shown; but
-//! the hash of a term must stay what it is, because the tenants' files hold it.
+//! Two terms may have the same hash. That is harmless, because what the index finds is tested before it is
+//! returned. But the hash of a term must never change, because the tenants' files hold it.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,12 @@ use context_domain::context::Context;
 use context_domain::search::{Search, leaves, words_of_content};
 use serde_json::{Map, Value};
 
-/// Terms that a search asks the index for at the most; whatever else it wants is left to the test.
+/// At most so many terms of a search are looked up in the index; the test of each candidate covers the
+/// others.
 const MAX_ASKED: usize = 64;
 
-/// The bits of a hash that are kept, to be read as hexadecimal digits: the index holds each term of each context, so
-/// that its size, and what a write of it costs, go with their number.
+/// The bits of a hash that are kept. The index holds each term of each context as hexadecimal digits, so that
+/// its size, and the cost of a write, grow with their number.
 const KEPT: u64 = (1 << 40) - 1;
 
 /// The terms of a context, or those that a context must have to match.
@@ -21,52 +22,53 @@ const KEPT: u64 = (1 << 40) - 1;
 pub(super) struct Terms(BTreeSet<u64>);
 
 impl Terms {
-    /// What the index knows `context` by.
-    pub(super) fn of(context: &Context) -> Self {
+    /// The terms under which `context` is indexed.
+    pub(super) fn of_context(context: &Context) -> Self {
         let content = &context.content;
         let mut terms = Self::default();
-        terms.add(Hash::of(Kind::Type).part(&content.context_type));
-        content.tags.iter().for_each(|tag| terms.add(Hash::of(Kind::Tag).part(tag)));
-        content.user_id.iter().for_each(|user| terms.add(Hash::of(Kind::User).part(user)));
+        terms.add(TermHash::new(TermKind::Type).part(&content.context_type));
+        content.tags.iter().for_each(|tag| terms.add(TermHash::new(TermKind::Tag).part(tag)));
+        content.user_id.iter().for_each(|user| terms.add(TermHash::new(TermKind::User).part(user)));
         if let Some(place) = &context.place {
-            terms.add(Hash::of(Kind::Level).part(place.level.as_str()));
+            terms.add(TermHash::new(TermKind::Level).part(place.level.as_str()));
         }
         for word in words_of_content(content) {
-            terms.add(Hash::of(Kind::Word).part(&word));
+            terms.add(TermHash::new(TermKind::Word).part(&word));
         }
         terms.add_document(&content.context_data);
         terms
     }
 
-    /// What every context that matches is known by; nothing where the index cannot tell.
-    pub(super) fn needed(search: &Search) -> Self {
+    /// The terms that every context that matches has; empty where the index cannot help.
+    pub(super) fn of_search(search: &Search) -> Self {
         let mut terms = Self::default();
-        search.context_type.iter().for_each(|kind| terms.add(Hash::of(Kind::Type).part(kind)));
-        search.tags.iter().for_each(|tag| terms.add(Hash::of(Kind::Tag).part(tag)));
-        search.user_id.iter().for_each(|user| terms.add(Hash::of(Kind::User).part(user)));
+        search.context_type.iter().for_each(|kind| terms.add(TermHash::new(TermKind::Type).part(kind)));
+        search.tags.iter().for_each(|tag| terms.add(TermHash::new(TermKind::Tag).part(tag)));
+        search.user_id.iter().for_each(|user| terms.add(TermHash::new(TermKind::User).part(user)));
         if let Some(level) = search.context_level {
-            terms.add(Hash::of(Kind::Level).part(level.as_str()));
+            terms.add(TermHash::new(TermKind::Level).part(level.as_str()));
         }
-        search.words.iter().for_each(|word| terms.add(Hash::of(Kind::Word).part(word)));
+        search.words.iter().for_each(|word| terms.add(TermHash::new(TermKind::Word).part(word)));
         search.filter.iter().for_each(|filter| terms.add_document(filter));
         Self(terms.0.into_iter().take(MAX_ASKED).collect())
     }
 
-    /// Whether there are none.
+    /// Whether there is no term.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The terms as the full-text index reads them: to keep, and to ask for a context that has all of them.
-    pub(super) fn text(&self) -> String {
+    /// The terms in the syntax of the full-text index: to store them, and to ask for the contexts that have
+    /// all of them.
+    pub(super) fn to_text(&self) -> String {
         let words: Vec<_> = self.0.iter().map(|term| format!("{term:010x}")).collect();
         words.join(" ")
     }
 
-    /// What a document that contains `part` must have; `part` itself has it too.
+    /// Adds the terms that a document that contains `part` must have; `part` itself has them too.
     fn add_document(&mut self, part: &Map<String, Value>) {
         for leaf in leaves(part) {
-            let path = leaf.path.iter().fold(Hash::of(Kind::Leaf), |hash, name| hash.part(name));
+            let path = leaf.path.iter().fold(TermHash::new(TermKind::Leaf), |hash, name| hash.part(name));
             self.add(path.end().part(&leaf.scalar));
         }
         // Containers may be all that a part has: {"a": {}} has no leaf.
@@ -82,15 +84,15 @@ impl Terms {
     }
 
     fn add_container(&mut self, value: &Value, path: &[&str]) {
-        let hash = |kind| path.iter().fold(Hash::of(kind), |hash, name| hash.part(name));
+        let hash = |kind| path.iter().fold(TermHash::new(kind), |hash, name| hash.part(name));
         match value {
             Value::Object(members) => {
-                self.add(hash(Kind::Object));
+                self.add(hash(TermKind::Object));
                 members.iter().for_each(|(name, value)| self.add_containers(value, path, name));
             }
-            // Containment does not ask where in an array something stands, so that arrays do not lengthen the path.
+            // Containment does not depend on positions in an array, so arrays do not lengthen the path.
             Value::Array(elements) => {
-                self.add(hash(Kind::Array));
+                self.add(hash(TermKind::Array));
                 for element in elements {
                     self.add_container(element, path);
                 }
@@ -99,14 +101,14 @@ impl Terms {
         }
     }
 
-    fn add(&mut self, term: Hash) {
+    fn add(&mut self, term: TermHash) {
         self.0.insert(term.0 & KEPT);
     }
 }
 
-/// What a term is about: the same text may be a word, a tag and a type.
+/// What a term says: the same text may be a word, a tag and a type.
 #[derive(Clone, Copy)]
-enum Kind {
+enum TermKind {
     Array,
     Leaf,
     Level,
@@ -121,32 +123,32 @@ enum Kind {
 ///
 /// Source: RFC 9923, "The FNV Non-Cryptographic Hash Algorithm".
 #[derive(Clone, Copy)]
-struct Hash(u64);
+struct TermHash(u64);
 
-impl Hash {
+impl TermHash {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-    fn of(kind: Kind) -> Self {
+    fn new(kind: TermKind) -> Self {
         let letter = match kind {
-            Kind::Array => b'a',
-            Kind::Leaf => b'l',
-            Kind::Level => b'v',
-            Kind::Object => b'o',
-            Kind::Tag => b'g',
-            Kind::Type => b't',
-            Kind::User => b'u',
-            Kind::Word => b'w',
+            TermKind::Array => b'a',
+            TermKind::Leaf => b'l',
+            TermKind::Level => b'v',
+            TermKind::Object => b'o',
+            TermKind::Tag => b'g',
+            TermKind::Type => b't',
+            TermKind::User => b'u',
+            TermKind::Word => b'w',
         };
         Self(Self::BASIS).byte(letter)
     }
 
-    /// Adds a text. No byte of one is 0xff, which therefore tells where it ends.
+    /// Adds a text. No byte of a text is 0xff, which therefore marks its end.
     fn part(self, text: &str) -> Self {
         text.bytes().fold(self, Self::byte).byte(0xff)
     }
 
-    /// Marks the end of a row of texts.
+    /// Marks the end of a list of texts.
     fn end(self) -> Self {
         self.byte(0xfe)
     }
@@ -161,15 +163,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn of(document: &Value) -> BTreeSet<u64> {
+    fn terms_of(document: &Value) -> BTreeSet<u64> {
         let mut terms = Terms::default();
         terms.add_document(document.as_object().unwrap());
         terms.0
     }
 
     #[test]
-    fn a_part_has_no_term_that_what_contains_it_has_not() {
-        let document = of(&json!({"a": {"b": [1, {"c": null, "d": {}}], "e": [[2], []]}, "f": "g"}));
+    fn a_part_has_only_terms_that_its_whole_has() {
+        let document = terms_of(&json!({"a": {"b": [1, {"c": null, "d": {}}], "e": [[2], []]}, "f": "g"}));
         for part in [
             json!({}),
             json!({"a": {}}),
@@ -179,7 +181,7 @@ mod tests {
             json!({"a": {"b": [{"d": {}}], "e": [[]]}}),
             json!({"a": {"e": [[2]]}, "f": "g"}),
         ] {
-            assert!(of(&part).is_subset(&document), "{part}");
+            assert!(terms_of(&part).is_subset(&document), "{part}");
         }
         for part in [
             json!({"f": {}}),
@@ -189,17 +191,17 @@ mod tests {
             json!({"f": "h"}),
             json!({"a": {"b": {"c": "null"}}}),
         ] {
-            assert!(!of(&part).is_subset(&document), "{part}");
+            assert!(!terms_of(&part).is_subset(&document), "{part}");
         }
     }
 
     #[test]
     fn files_hold_these_hashes() {
-        let word = Hash::of(Kind::Word).part("straße").0;
-        let leaf = Hash::of(Kind::Leaf).part("a").part("b").end().part("1").0;
+        let word = TermHash::new(TermKind::Word).part("straße").0;
+        let leaf = TermHash::new(TermKind::Leaf).part("a").part("b").end().part("1").0;
         assert_eq!((word, leaf), (0x6a4e_c9a6_1837_ad66, 0xf068_a1e3_d4c8_f2a6));
         let mut terms = Terms(BTreeSet::from([1]));
-        terms.add(Hash(u64::MAX));
-        assert_eq!(terms.text(), "0000000001 ffffffffff");
+        terms.add(TermHash(u64::MAX));
+        assert_eq!(terms.to_text(), "0000000001 ffffffffff");
     }
 }

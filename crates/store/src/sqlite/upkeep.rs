@@ -1,6 +1,4 @@
-//! What keeps the store in order: its checks, and drops that were cut short.
-
-use std::fs;
+//! The port `Upkeep`: checks of the store and of each tenant.
 
 use async_trait::async_trait;
 use context_domain::error::Error;
@@ -10,26 +8,28 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::Failure;
 use super::files::Files;
+use super::store::Store;
 use super::tenant_file::{Ending, TenantFile};
-use super::{Store, control, rows};
+use super::{control, rows};
 
-/// Tenants read from `control.db` at a time.
+/// How many tenants are read from `control.db` at a time.
 const BATCH: usize = 500;
 
 #[async_trait]
 impl Upkeep for Store {
     async fn checks(&self) -> Vec<Check> {
-        self.look(Files::check_tenant).await
+        self.check_all(Files::check_tenant).await
     }
 
     async fn inspect(&self) -> Vec<Check> {
-        self.look(Files::inspect_tenant).await
+        self.check_all(Files::inspect_tenant).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
         self.blocking(None, |files| {
-            let answer =
-                files.control.read(|connection| rows::number(connection, "SELECT count(*) FROM tenants", ()));
+            let answer = files
+                .control
+                .read(|connection| rows::query_number(connection, "SELECT count(*) FROM tenants", ()));
             answer.map(|_| ()).map_err(Failure::in_store)
         })
         .await
@@ -40,23 +40,23 @@ impl Upkeep for Store {
     }
 }
 
-/// How one tenant is looked at; none if it is gone.
-type Look = fn(&Files, &TenantFile) -> Result<Option<()>, Failure>;
+/// A check of one tenant; it returns `None` if the tenant is gone.
+type TenantCheck = fn(&Files, &TenantFile) -> Result<Option<()>, Failure>;
 
 impl Store {
-    /// Looks at the store, and at every tenant in the way given.
-    async fn look(&self, look: Look) -> Vec<Check> {
-        let mut checks = vec![finding("store".to_owned(), self.check_control().await)];
+    /// Checks the store, and every tenant with `check`.
+    async fn check_all(&self, check: TenantCheck) -> Vec<Check> {
+        let mut checks = vec![check_of("store".to_owned(), self.check_control().await)];
         let mut after = String::new();
         loop {
-            match self.check_tenants(after, look).await {
+            match self.check_tenants(after, check).await {
                 Ok((_, found)) if found.is_empty() => return checks,
                 Ok((last, found)) => {
                     checks.extend(found);
                     after = last;
                 }
                 Err(error) => {
-                    checks.push(finding("tenants".to_owned(), Err(error)));
+                    checks.push(check_of("tenants".to_owned(), Err(error)));
                     return checks;
                 }
             }
@@ -65,7 +65,7 @@ impl Store {
 
     async fn check_control(&self) -> Result<(), Error> {
         self.blocking(None, |files| {
-            // A write transaction that writes nothing tells whether the file could be written.
+            // A write transaction that writes nothing shows whether the file can be written.
             let verdict = files.control.write(|connection| {
                 Ok(connection.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0))?)
             });
@@ -78,22 +78,22 @@ impl Store {
         .await
     }
 
-    /// Checks the tenants behind `after`; the last of them, and the findings.
-    async fn check_tenants(&self, after: String, look: Look) -> Result<(String, Vec<Check>), Error> {
+    /// Checks a page of the tenants with an id after `after`; returns the last id, and the results.
+    async fn check_tenants(&self, after: String, check: TenantCheck) -> Result<(String, Vec<Check>), Error> {
         self.blocking(None, move |files| {
-            let page = files.control.read(|connection| control::page(connection, &after, BATCH));
+            let page = files.control.read(|connection| control::list_tenants(connection, &after, BATCH));
             let page = page.map_err(Failure::in_store)?;
             let last = page.last().map_or(after, |tenant| tenant.id.to_string());
             let checks = page.into_iter().filter_map(|tenant| {
-                let file = TenantFile::of(&files.tenants, tenant.id, tenant.generation);
-                // A quick look does not find the damage that a call has met.
-                let look = if files.is_suspect(&file) { Files::inspect_tenant } else { look };
+                let file = TenantFile::new(&files.tenants, tenant.id, tenant.generation);
+                // A quick check would not find the damage that a call has found.
+                let check = if files.is_suspect(&file) { Files::inspect_tenant } else { check };
                 let verdict =
-                    look(files, &file).map_err(|failure| files.unhealthy(&file, failure)).transpose()?;
+                    check(files, &file).map_err(|failure| files.unhealthy(&file, failure)).transpose()?;
                 if verdict.is_ok() {
-                    files.trust(&file);
+                    files.clear_suspicion(&file);
                 }
-                Some(finding(format!("tenant {}", file.id), verdict))
+                Some(check_of(format!("tenant {}", file.id), verdict))
             });
             Ok((last, checks.collect()))
         })
@@ -102,74 +102,40 @@ impl Store {
 }
 
 impl Files {
-    /// Finishes drops whose program ended after the tenant's row was gone and before its file was.
-    pub(super) fn finish_drops(&self) -> Result<(), Failure> {
-        let unreadable = |error| Failure::unavailable("the folder of the tenants cannot be read", error);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.tenants).map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name();
-            found.extend(name.to_str().and_then(|name| TenantFile::named(&self.tenants, name)));
-        }
-        let nobodys = self.control.read(|connection| {
-            let mut nobodys = Vec::new();
-            for file in found {
-                let known = control::find(connection, &file.id)?;
-                if known.is_none_or(|tenant| tenant.generation != file.generation) {
-                    nobodys.push(file);
-                }
-            }
-            Ok(nobodys)
-        })?;
-        for file in nobodys {
-            // A log without its file is what a drop left last. A file without a tombstone may be one that another
-            // process is making.
-            if !file.exists()? || matches!(file.is_tombstoned(), Ok(true)) {
-                file.unlink()?;
-            } else {
-                tracing::warn!(
-                    tenant = %file.id,
-                    generation = file.generation.as_str(),
-                    "a file that belongs to no tenant is left alone"
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks at one tenant through a connection of its own, so that what is seen is the file that a restarted program
-    /// would see; none if the tenant is gone.
+    /// Checks one tenant through a new connection, so that the file is read as a restarted program would read
+    /// it; returns `None` if the tenant is gone.
     fn check_tenant(&self, file: &TenantFile) -> Result<Option<()>, Failure> {
-        let met = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
-            global_node_is_there(connection, &file.id)?;
+        let transacted = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
+            check_global_node(connection, &file.id)?;
             Ok((Ending::RollBack, ()))
         });
-        self.leave_the_dead(file, met)
+        self.settle_drop(file, transacted)
     }
 
-    /// The same, reading every page of the file.
+    /// Checks one tenant as [`Self::check_tenant`] does, and reads every page of its file.
     fn inspect_tenant(&self, file: &TenantFile) -> Result<Option<()>, Failure> {
-        let met = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
-            global_node_is_there(connection, &file.id)?;
+        let transacted = file.transact(&self.control, TransactionBehavior::Deferred, |connection| {
+            check_global_node(connection, &file.id)?;
             let verdict: String = connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))?;
             if verdict != "ok" {
                 return Err(Failure::damaged("its file is damaged: restore it from a backup"));
             }
             Ok((Ending::RollBack, ()))
         });
-        self.leave_the_dead(file, met)
+        self.settle_drop(file, transacted)
     }
 }
 
-fn global_node_is_there(connection: &Connection, tenant: &TenantId) -> Result<(), Failure> {
+fn check_global_node(connection: &Connection, tenant: &TenantId) -> Result<(), Failure> {
     let sql = "SELECT count(*) FROM contexts WHERE context_level = 'global' AND tenant_id = ?1";
-    match rows::number(connection, sql, [tenant.as_str()])? {
+    match rows::query_number(connection, sql, [tenant.as_str()])? {
         1 => Ok(()),
         _ => Err(Failure::damaged("its global node is missing")),
     }
 }
 
-fn finding(name: String, verdict: Result<(), Error>) -> Check {
-    // An unhealthy tenant's name stands in the check's already.
+fn check_of(name: String, verdict: Result<(), Error>) -> Check {
+    // The name of the check already names the tenant.
     let problem = verdict.err().map(|error| match error {
         Error::TenantUnhealthy { detail, .. } => detail,
         other => other.to_string(),

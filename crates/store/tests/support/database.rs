@@ -1,4 +1,4 @@
-//! A database with an installation in it, opened as a role that owns nothing.
+//! A database with an installation, opened as a role that owns nothing.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use tokio::sync::{Mutex, OnceCell};
 /// The database with an installation and no tenant, of which each test gets a copy. Runtimes come and go with
 /// tests: nothing is kept of a connection.
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-/// No two copies are made at the same time: the server would let one wait for the other anyway.
+/// The lock under which copies are made: on the server, one would wait for the other anyway.
 static COPYING: Mutex<()> = Mutex::const_new(());
 
-/// A database that is made when it is opened first.
+/// A database that is created when it is first opened.
 #[derive(Default)]
 pub(crate) struct Database {
     name: OnceCell<String>,
@@ -35,23 +35,23 @@ impl Database {
         self.name.get().unwrap()
     }
 
-    /// Opens it as a process of its own would. The first time makes it, with the tenant `default`.
+    /// Opens it as another process would. The first call creates it, with the tenant `default`.
     pub(crate) async fn opened(
         &self,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Result<OpenedStore, Error> {
-        self.name.get_or_init(|| make(clock.clone(), ids.clone())).await;
+        self.name.get_or_init(|| create_database(clock.clone(), ids.clone())).await;
         context_store::open(&options(self.name()).await, clock, ids).await
     }
 
-    /// Its ports.
+    /// Opens it and returns its ports.
     pub(crate) async fn ports(&self, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Ports, Error> {
         Ok(self.opened(clock, ids).await?.ports)
     }
 }
 
-/// How the role that serves opens a database; tenants are made as the owner.
+/// The options with which the serving role opens a database; tenants are created as the owner.
 pub(crate) async fn options(name: &str) -> StoreOptions {
     let server = context_testing::postgres().await;
     let url = server.url_as(SERVER, name).parse().unwrap();
@@ -59,9 +59,9 @@ pub(crate) async fn options(name: &str) -> StoreOptions {
     StoreOptions { admin, connection_mode: ConnectionMode::Direct, ..StoreOptions::new(url) }
 }
 
-/// Makes a database with the tenant `default`.
-async fn make(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> String {
-    let template = TEMPLATE.get_or_init(bootstrapped).await;
+/// Creates a database with the tenant `default`.
+async fn create_database(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> String {
+    let template = TEMPLATE.get_or_init(bootstrap_template).await;
     let turn = COPYING.lock().await;
     let name = context_testing::postgres().await.clone_database(template, "store").await;
     drop(turn);
@@ -71,8 +71,8 @@ async fn make(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> String {
     name
 }
 
-/// Makes a database with an installation and no tenant.
-async fn bootstrapped() -> String {
+/// Creates a database with an installation and no tenant.
+async fn bootstrap_template() -> String {
     let server = context_testing::postgres().await;
     let name = server.create_database("template").await;
     let url = server.url(&name).parse().unwrap();

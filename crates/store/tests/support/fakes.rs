@@ -1,4 +1,4 @@
-//! A clock and a source of ids that tests set and foresee.
+//! A clock and a source of ids whose values tests know in advance.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -6,16 +6,16 @@ use context_domain::clock::{Clock, Timestamp};
 use context_domain::id::{IdSource, NoRandomness, SECRET_BYTES};
 use uuid::Uuid;
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until a test moves it.
 pub(crate) struct FakeClock(AtomicI64);
 
 impl FakeClock {
-    /// A clock that begins in 2030.
+    /// A clock that shows a moment in 2030.
     pub(crate) fn new() -> Self {
         Self(AtomicI64::new(1_893_456_000_000_000))
     }
 
-    /// Moves the clock.
+    /// Moves the clock on.
     pub(crate) fn advance(&self, micros: i64) {
         self.0.fetch_add(micros, Ordering::SeqCst);
     }
@@ -31,7 +31,7 @@ impl Clock for FakeClock {
 pub(crate) struct CountedIds(AtomicU64);
 
 impl CountedIds {
-    /// Ids from one on.
+    /// Ids from 1 on.
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(1))
     }

@@ -1,4 +1,4 @@
-//! Databases with tenants, made as an operator makes them, and stores over them.
+//! Databases with tenants, bootstrapped as an operator does it, and stores on them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use context_store::StoreOptions;
 use context_store::postgres::ConnectionMode;
 use context_testing::{SERVER, Server};
 
-/// Makes a database with these tenants, which [`SERVER`] may serve.
+/// Creates a database with these tenants, which [`SERVER`] may serve.
 pub(crate) async fn install(server: &Server, tenants: &[TenantId]) -> String {
     let database = server.create_database("installation").await;
     let url = server.url(&database).parse().unwrap();
@@ -20,12 +20,12 @@ pub(crate) async fn install(server: &Server, tenants: &[TenantId]) -> String {
     database
 }
 
-/// `count` tenants' ids.
+/// The ids of `count` tenants.
 pub(crate) fn tenants(count: usize) -> Vec<TenantId> {
     (0..count).map(|number| format!("tenant-{number}").parse().unwrap()).collect()
 }
 
-/// The store at an address, with what `adjust` makes of its options.
+/// Opens the store at `url`, with options that `adjust` may change.
 pub(crate) async fn open(url: &str, adjust: impl FnOnce(&mut StoreOptions)) -> Ports {
     let mut options = StoreOptions::new(url.parse().unwrap());
     adjust(&mut options);

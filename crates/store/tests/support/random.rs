@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same each time.
+//! Pseudo-random numbers that are the same in each run.
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
+/// Pseudo-random numbers from a seed (`SplitMix64`).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! A store of either kind, made for one test.
+//! A store of either kind, created for one test.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use crate::database::Database;
 
 /// The kinds of store.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum StoreKind {
     Sqlite,
     Postgres,
 }
 
-/// A store that goes with the test.
-pub(crate) enum Made {
+/// A store that is removed with the test.
+pub(crate) enum TestStore {
     Sqlite(TempDir),
     Postgres(Database),
 }
 
-impl Made {
-    /// Where one is made.
-    pub(crate) fn new(kind: Kind) -> Self {
+impl TestStore {
+    /// A place for a store that does not exist yet.
+    pub(crate) fn new(kind: StoreKind) -> Self {
         match kind {
-            Kind::Sqlite => Self::Sqlite(TempDir::new().unwrap()),
-            Kind::Postgres => Self::Postgres(Database::new()),
+            StoreKind::Sqlite => Self::Sqlite(TempDir::new().unwrap()),
+            StoreKind::Postgres => Self::Postgres(Database::new()),
         }
     }
 
-    /// Opens it. The first time makes it, with the tenant `default`.
+    /// Opens it. The first call creates it, with the tenant `default`.
     pub(crate) async fn open(&self, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Ports {
         match self {
             Self::Postgres(database) => database.ports(clock, ids).await.unwrap(),

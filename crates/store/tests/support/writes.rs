@@ -1,4 +1,4 @@
-//! Writes through the ports, with the clock and the ids of real life.
+//! Writes through the ports, with the real clock and random ids.
 
 use context_domain::change::{Operation, Record};
 use context_domain::clock::{Clock, SystemClock};
@@ -9,13 +9,13 @@ use context_domain::ports::{Commit, Expect, Op};
 use context_domain::tree::{Level, Place, Scope};
 use serde_json::{Map, Value};
 
-/// A write of one's own.
+/// A commit with a record and no idempotency key.
 pub(crate) fn commit(expect: Expect, op: Op) -> Commit {
     let record = Record { at: SystemClock.now(), by: "p".to_owned(), request_id: "r".to_owned() };
     Commit { expect, ensure_path: None, op, record, idempotency: None }
 }
 
-/// Creates a context: at the scope, or outside the tree.
+/// The commit that creates a context, at the scope or outside the tree.
 pub(crate) fn creation(tenant: &TenantId, scope: Option<Scope>, data: Map<String, Value>) -> Commit {
     let level = scope.as_ref().map(Scope::level);
     let context = Context {

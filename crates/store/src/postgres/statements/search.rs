@@ -1,23 +1,27 @@
-//! The statement of a search: for each set of conditions one, whatever they are compared with.
+//! The statement of a search: one for each set of conditions, whatever values they are compared with.
 //!
-//! A planner that does not know how many rows match cannot choose between an index on what is asked and a walk in the order
-//! of the page, and the wrong choice costs a thousand times the right one. So the statement tries the first way up to a
-//! bound, and where that is not enough, goes the second way up to a bound: whoever sends it raises both until the page is
-//! full or nothing is left. It is written so that each part has one way only:
+//! A planner that does not know how many rows match cannot choose between an index on a condition and a walk
+//! in the order of the page, and the wrong choice costs a thousand times the right one. So the statement
+//! tries the index up to a bound, and where that is not enough, walks up to a bound; the caller raises both
+//! bounds until the page is full or nothing is left. It is written so that the planner has one choice for
+//! each part:
 //!
-//! - The probe is a materialized table expression, which is planned for all of its rows and read only as far as is asked.
-//!   Only conditions of one kind can use an index in it; all others stand inside of `IS TRUE`, which no index knows.
-//!   It tests each row's ancestors, so that the planner takes a row for expensive, which it is: a document lies out of line.
+//! - The probe is a materialized table expression, which is planned for all of its rows and read only as far
+//!   as needed. Only conditions of one rank can use an index in it; all others are inside `IS TRUE`, which no
+//!   index serves. It tests each row's ancestors, so that the planner takes a row for expensive, which it is:
+//!   documents are stored out of line.
 //! - The walk has its bound from a subquery: the planner cannot see it, and assumes few rows.
 
-use super::{context_columns, is_live, ours, unexpired};
+use std::sync::LazyLock;
 
-/// What may be asked of a context.
+use super::fragments::{CONTEXTS, Statement, context_columns, is_live, is_ours};
+
+/// What a search may require of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::postgres) enum Condition {
+pub(crate) enum SearchCondition {
     /// Its document contains this `jsonb`, which has a scalar somewhere.
     Filter,
-    /// The same for one that has none: the index knows documents by their scalars.
+    /// Its document contains this `jsonb`, which has no scalar: the index knows documents by their scalars.
     Shape,
     /// It has all words of this `text[]`.
     Words,
@@ -37,9 +41,9 @@ pub(in crate::postgres) enum Condition {
     UpdatedAfter,
 }
 
-impl Condition {
+impl SearchCondition {
     #[cfg(test)]
-    pub(in crate::postgres) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Filter,
         Self::Shape,
         Self::Words,
@@ -52,10 +56,10 @@ impl Condition {
         Self::UpdatedAfter,
     ];
 
-    /// The condition on the row `c`; `parameter` is what it is compared with.
-    fn text(self, parameter: usize) -> String {
+    /// The condition on the row `c`, compared with the parameter of this number.
+    fn to_sql(self, parameter: usize) -> String {
         let comparison = match self {
-            Self::Shape => return fenced(&format!("c.context_data @> ${parameter}")),
+            Self::Shape => return without_index(&format!("c.context_data @> ${parameter}")),
             Self::Filter => "c.context_data @>",
             Self::Words => "c.terms @>",
             Self::Tags => "c.tags @>",
@@ -69,7 +73,7 @@ impl Condition {
         format!("{comparison} ${parameter}")
     }
 
-    /// How good an index on it is; conditions of the same rank are used together.
+    /// How selective an index on it is, best first; conditions of the same rank are used together.
     fn rank(self) -> u8 {
         match self {
             Self::Filter | Self::Words | Self::Tags => 0,
@@ -82,74 +86,72 @@ impl Condition {
 }
 
 /// The first parameter that a condition is compared with.
-pub(in crate::postgres) const FIRST_CONDITION: usize = 7;
+const FIRST_CONDITION: usize = 7;
 
-/// The live contexts behind the id `$3` of which all `conditions` hold, `$4` at the most, by id; or of which that is not
-/// known, because their words have not been cut. Each has two more columns: whether its words have not been cut, and whether
-/// nothing was left out that comes behind; where there is none, one row says the latter alone.
+/// The first `$4` live contexts with an id after `$3` that meet all `conditions`, by id; also those of which
+/// that is not known, because their words are not stored yet.
 ///
-/// Nothing is left out where no more than `$5` candidates are found by an index. Where there are more, `$6` contexts are
-/// walked through. The conditions are compared with `$7` and so on, in their order.
-pub(in crate::postgres) fn search(conditions: &[Condition]) -> String {
+/// Each row has two values after its columns: whether its words are not stored, and whether the statement
+/// found all that match. Where no context is found, one row with only the latter is returned.
+///
+/// All are found where an index gives at most `$5` candidates. Where it gives more, `$6` contexts are walked
+/// through. The conditions are compared with `$7` and so on, in their order.
+pub(crate) fn search_statement(conditions: &[SearchCondition]) -> String {
     let numbered: Vec<_> = conditions.iter().copied().zip(FIRST_CONDITION..).collect();
     let best = conditions.iter().map(|condition| condition.rank()).min();
-    let mut probe = arm(numbered.iter().map(|(condition, parameter)| {
-        let text = condition.text(*parameter);
-        if Some(condition.rank()) == best { text } else { fenced(&text) }
+    let mut probe = probe_arm(numbered.iter().map(|(condition, parameter)| {
+        let sql = condition.to_sql(*parameter);
+        if Some(condition.rank()) == best { sql } else { without_index(&sql) }
     }));
-    if conditions.contains(&Condition::Words) {
-        let others = numbered.iter().filter(|(condition, _)| *condition != Condition::Words);
-        let others = others.map(|(condition, parameter)| fenced(&condition.text(*parameter)));
+    if conditions.contains(&SearchCondition::Words) {
+        let others = numbered.iter().filter(|(condition, _)| *condition != SearchCondition::Words);
+        let others = others.map(|(condition, parameter)| without_index(&condition.to_sql(*parameter)));
         probe.push_str(" UNION ALL ");
-        probe.push_str(&arm(std::iter::once("c.terms IS NULL".to_owned()).chain(others)));
+        probe.push_str(&probe_arm(std::iter::once("c.terms IS NULL".to_owned()).chain(others)));
     }
     let tests: Vec<_> = numbered
         .iter()
         .map(|(condition, parameter)| match condition {
-            Condition::Words => format!("({} OR c.terms IS NULL)", condition.text(*parameter)),
-            _ => condition.text(*parameter),
+            SearchCondition::Words => format!("({} OR c.terms IS NULL)", condition.to_sql(*parameter)),
+            _ => condition.to_sql(*parameter),
         })
         .collect();
     TEMPLATE.replace("{probe}", &probe).replace("{tests}", &tests.join(" AND "))
 }
 
-/// The ids of live contexts of which these conditions hold.
-fn arm(conditions: impl Iterator<Item = String>) -> String {
+/// The ids of the live contexts that meet these conditions.
+fn probe_arm(conditions: impl Iterator<Item = String>) -> String {
     let conditions: Vec<_> = conditions.collect();
-    format!("{PROBE} AND {}", conditions.join(" AND "))
+    format!("{} AND {}", *PROBE, conditions.join(" AND "))
 }
 
-/// A condition that no index is used for.
-fn fenced(condition: &str) -> String {
+/// The condition in a form that no index is used for.
+fn without_index(condition: &str) -> String {
     format!("({condition}) IS TRUE")
 }
 
-const PROBE: &str = concat!(
-    "SELECT c.id FROM {schema}.contexts AS c WHERE ",
-    ours!("c"),
-    " AND (c.id > $3) IS TRUE AND ",
-    is_live!()
-);
+static PROBE: Statement = LazyLock::new(|| {
+    let (our, live) = (is_ours("c"), is_live());
+    format!("SELECT c.id FROM {CONTEXTS} AS c WHERE {our} AND (c.id > $3) IS TRUE AND {live}")
+});
 
-const TEMPLATE: &str = concat!(
-    "WITH probe AS MATERIALIZED ({probe}), \
-     candidates AS MATERIALIZED (SELECT id FROM probe LIMIT $5 + 1), \
-     bounds AS MATERIALIZED (\
-         SELECT count(*) <= $5 AS is_all, CASE WHEN count(*) <= $5 THEN 0 ELSE $6 END AS reach FROM candidates), \
-     page AS (\
-         (SELECT c.* FROM (SELECT id FROM candidates WHERE (SELECT is_all FROM bounds) ORDER BY id LIMIT $4) AS k \
-              CROSS JOIN LATERAL (SELECT ",
-    context_columns!(),
-    ", c.terms IS NULL AS is_uncut FROM {schema}.contexts AS c WHERE ",
-    ours!("c"),
-    " AND c.id = k.id LIMIT 1) AS c) \
+static TEMPLATE: Statement = LazyLock::new(|| {
+    let (columns, our, live) = (context_columns(), is_ours("c"), is_live());
+    format!(
+        "WITH probe AS MATERIALIZED ({{probe}}), \
+         candidates AS MATERIALIZED (SELECT id FROM probe LIMIT $5 + 1), \
+         bounds AS MATERIALIZED (\
+         SELECT count(*) <= $5 AS is_all, CASE WHEN count(*) <= $5 THEN 0 ELSE $6 END AS reach \
+         FROM candidates), \
+         page AS (\
+         (SELECT c.* FROM (\
+         SELECT id FROM candidates WHERE (SELECT is_all FROM bounds) ORDER BY id LIMIT $4) AS k \
+         CROSS JOIN LATERAL (SELECT {columns}, c.terms IS NULL AS lacks_words FROM {CONTEXTS} AS c \
+         WHERE {our} AND c.id = k.id LIMIT 1) AS c) \
          UNION ALL \
-         (SELECT ",
-    context_columns!(),
-    ", c.terms IS NULL FROM (SELECT c.* FROM {schema}.contexts AS c WHERE ",
-    ours!("c"),
-    " AND c.id > $3 AND ",
-    is_live!(),
-    " ORDER BY c.id LIMIT (SELECT reach FROM bounds)) AS c WHERE {tests} ORDER BY c.id LIMIT $4)) \
-     SELECT page.*, bounds.is_all FROM bounds LEFT JOIN page ON true ORDER BY page.id"
-);
+         (SELECT {columns}, c.terms IS NULL FROM (SELECT c.* FROM {CONTEXTS} AS c \
+         WHERE {our} AND c.id > $3 AND {live} ORDER BY c.id LIMIT (SELECT reach FROM bounds)) AS c \
+         WHERE {{tests}} ORDER BY c.id LIMIT $4)) \
+         SELECT page.*, bounds.is_all FROM bounds LEFT JOIN page ON true ORDER BY page.id"
+    )
+});

@@ -34,8 +34,8 @@ async fn a_row_whose_stamp_is_known_is_not_read() {
     client.batch_execute(&statements::of_tenant(ROWS, &tenant)).await.unwrap();
     let keys = vec!["p"];
     for (template, key, ty) in [
-        (statements::CHAIN_BY_SCOPE, &keys as _, Type::TEXT_ARRAY),
-        (statements::CHAIN_BY_ID, &PROJECT as _, Type::TEXT),
+        (statements::CHAIN_BY_SCOPE.as_str(), &keys as _, Type::TEXT_ARRAY),
+        (statements::CHAIN_BY_ID.as_str(), &PROJECT as _, Type::TEXT),
     ] {
         let sql = statements::of_tenant(template, &tenant);
         let read = async |known: &[String]| {

@@ -2,6 +2,7 @@
 
 mod chain_reads;
 mod clock;
+mod columns;
 mod failure;
 mod faults;
 mod pool;

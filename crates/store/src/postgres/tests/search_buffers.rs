@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::postgres::names::literal;
 use crate::postgres::pool::SETTINGS;
 use crate::postgres::search::Bounds;
-use crate::postgres::statements::{self, Condition};
+use crate::postgres::statements::{self, SearchCondition};
 
 /// Blocks that a search may read. The rows take 500, their documents 40,000.
 ///
@@ -39,15 +39,20 @@ const ROWS: &str = "
 /// A search by one condition, as the service prepares it; `{}` in `value` is what is searched for.
 struct SearchCase {
     name: &'static str,
-    condition: Condition,
+    condition: SearchCondition,
     value: &'static str,
     ty: &'static str,
 }
 
 const CASES: [SearchCase; 3] = [
-    SearchCase { name: "filter", condition: Condition::Filter, value: r#"{"share": ["{}"]}"#, ty: "jsonb" },
-    SearchCase { name: "tag", condition: Condition::Tags, value: r#"{"{}"}"#, ty: "text[]" },
-    SearchCase { name: "word", condition: Condition::Words, value: r#"{"{}"}"#, ty: "text[]" },
+    SearchCase {
+        name: "filter",
+        condition: SearchCondition::Filter,
+        value: r#"{"share": ["{}"]}"#,
+        ty: "jsonb",
+    },
+    SearchCase { name: "tag", condition: SearchCondition::Tags, value: r#"{"{}"}"#, ty: "text[]" },
+    SearchCase { name: "word", condition: SearchCondition::Words, value: r#"{"{}"}"#, ty: "text[]" },
 ];
 
 #[tokio::test]
@@ -121,7 +126,7 @@ async fn explain_search(client: &Client, case: &SearchCase, share: &str) -> (i64
 async fn prepare(client: &Client, tenant: &TenantId) {
     client.batch_execute("DEALLOCATE ALL").await.unwrap();
     for case in &CASES {
-        let sql = statements::of_tenant(&statements::search(&[case.condition]), tenant);
+        let sql = statements::of_tenant(&statements::search_statement(&[case.condition]), tenant);
         let (name, ty) = (case.name, case.ty);
         let prepared = format!("PREPARE {name} (text, timestamptz, text, int8, int8, int8, {ty}) AS {sql}");
         client.batch_execute(&prepared).await.unwrap();
