@@ -1,4 +1,5 @@
-//! Answers every path with the octets of a file, behind the service's own middleware: `bench-constant ADDRESS FILE`.
+//! Responds to every path with the bytes of a file, behind the service's own middleware: `bench-constant
+//! ADDRESS FILE`.
 
 use std::error::Error;
 use std::sync::Arc;

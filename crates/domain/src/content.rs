@@ -265,7 +265,8 @@ mod tests {
     fn content_is_returned_as_it_was_written() {
         let body = json!({
             "context_data": {"a": null}, "context_type": "x", "title": "", "description": "é",
-            "tags": ["b", "a"], "user_id": "u", "expires_at": "2030-01-01T00:00:00.000000Z", "inheritance": {"unset": ["/a"]}
+            "tags": ["b", "a"], "user_id": "u", "expires_at": "2030-01-01T00:00:00.000000Z",
+            "inheritance": {"unset": ["/a"]}
         });
         let content = read_content(&body, Some(Level::Task)).unwrap();
         assert_eq!(Value::Object(content.to_json()), body);

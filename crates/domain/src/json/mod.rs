@@ -86,8 +86,8 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals), more than \
-                 the limit of {}: split it into several contexts",
+                "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals), more \
+                 than the limit of {}: split it into several contexts",
                 bytes_text(MAX_DOCUMENT_BYTES)
             ),
         ));
@@ -97,8 +97,8 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
         return Err(Fault::new(
             "",
             format!(
-                "the pointers to all values of the document have {pointers} bytes together, more than the limit \
-                 of {}: shorten the names of objects with many values",
+                "the pointers to all values of the document have {pointers} bytes together, more than the \
+                 limit of {}: shorten the names of objects with many values",
                 bytes_text(MAX_POINTERS_BYTES)
             ),
         ));

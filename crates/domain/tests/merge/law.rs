@@ -192,8 +192,8 @@ fn every_strategy_is_parsed_and_serialized() {
 #[test]
 fn the_message_for_an_unknown_strategy_lists_all_strategies() {
     let faults = Inheritance::parse(&json!({"strategies": {"/a": "merge"}})).unwrap_err();
-    let expected = "A strategy is \"replace\", \"deep\", \"append\", \"prepend\", \"union\", \"min\", \"max\" \
-                    or {\"by_key\": member}.";
+    let expected = "A strategy is \"replace\", \"deep\", \"append\", \"prepend\", \"union\", \"min\", \
+                    \"max\" or {\"by_key\": member}.";
     assert_eq!(faults[0].message, expected);
     assert!("by_key".parse::<Strategy>().is_err());
 }

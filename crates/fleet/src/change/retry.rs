@@ -19,8 +19,8 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Waits until the next attempt at `step`, for `tenant` if it is about one. Returns the failure instead if
-    /// a retry does not help, or if this was the last attempt.
+    /// Waits until the next attempt at `step`, for `tenant` if it is about one. Returns the failure instead
+    /// if a retry does not help, or if this was the last attempt.
     pub(super) async fn wait_after(
         &mut self,
         failure: FleetFailure,

@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Opens a store with a tenant `mine`, and returns a gate in front of it with the token of a reader there.
+    /// Opens a store with a tenant `mine`, and returns a gate in front of it with the token of a reader.
     async fn gate_and_token(folder: &tempfile::TempDir) -> (Gate, String) {
         let url = format!("sqlite:{}", folder.path().display()).parse().unwrap();
         let options = context_store::StoreOptions::new(url);

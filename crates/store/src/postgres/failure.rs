@@ -152,7 +152,8 @@ impl DriverError for tokio_postgres::Error {
             // PostgreSQL's error if the parameters do not fit the statement that has this name.
             ("08P01", _) => Failure::unavailable(
                 "there seems to be a pooler before the database that mixes up its clients' prepared \
-                 statements: set the connection mode (--connection-mode, DB_CONNECTION_MODE) to auto or pooled",
+                 statements: set the connection mode (--connection-mode, DB_CONNECTION_MODE) to auto or \
+                 pooled",
                 self,
             ),
             (_, "08" | "57") => {

@@ -57,12 +57,12 @@
 //! 7. Its prepared statement is stale: the server refused it before it ran.
 //! 8. A host or address did not answer or was refused, or `sslmode` permits the other kind of connection.
 //!
-//! No layer can be removed: without any one of them a test fails, except for the third, because no test
-//! provokes that deadlock. No layer can do the work of another: each knows a reason for which the layers
-//! above cannot tell that repeating is safe, and the layers below do not have what has to be repeated. The
-//! pool's retry, for instance, cannot move into the connection, which is the one that was lost, nor into the
-//! store, where `Unavailable` also means a timeout or a refused login. The pool retries neither: that would
-//! only double the wait.
+//! No layer can be removed. Switched off one at a time, each of the second to the seventh makes a test fail,
+//! except dropping a tenant, because no test provokes that deadlock. No layer can do the work of another:
+//! each knows a reason that repeating is safe which the layers above cannot see, and the layers below do not
+//! have what has to be repeated. The pool's retry, for instance, cannot move into the connection, which is
+//! the one that was lost, nor into the store, where `Unavailable` also means a timeout or a refused login.
+//! The pool retries neither: that would only double the wait.
 //!
 //! **What the memory forgets.** Everything: a server that failed may have lost its last transactions and
 //! reuse their numbers, so that the stamps of remembered documents prove nothing (`memory.rs`). The memory is
