@@ -22,18 +22,18 @@ use crate::limits::{
 ///
 /// **Life cycle.** Connections are accepted one after the other, each served by a task of its own. When
 /// `shutdown` completes, the listener is closed at once, idle connections are closed, and requests in
-/// progress get [`DRAIN_TIMEOUT`] to finish; what is left then is cut off and logged. The function returns
-/// when all connections are closed.
+/// progress get `DRAIN_TIMEOUT` to finish; what is left then is cut off and logged. The function returns
+/// when all connections are closed or cut off.
 ///
-/// **Concurrency.** At most [`MAX_CONNECTIONS`] connections are open: the next one is accepted when one of
+/// **Concurrency.** At most `MAX_CONNECTIONS` connections are open: the next one is accepted when one of
 /// them closes, until then it waits in the operating system's queue. How many requests are in progress is
 /// limited by the router ([`crate::HttpConfig::max_concurrent_requests`]).
 ///
 /// **Failure.** A connection that fails ends alone. A failed accept is a shortage of file descriptors or
-/// memory: it is logged and tried again after [`ACCEPT_PAUSE`].
+/// memory: it is logged and tried again after `ACCEPT_PAUSE`.
 ///
 /// # Errors
-/// The listener's last error after [`MAX_ACCEPT_FAILURES`] failed accepts in a row: a process that accepts
+/// The listener's last error after `MAX_ACCEPT_FAILURES` failed accepts in a row: a process that accepts
 /// nothing must not look alive.
 pub async fn serve(
     listener: TcpListener,
