@@ -87,7 +87,7 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
             "",
             format!(
                 "the document has {bytes} bytes of compact JSON (numbers counted as plain decimals), more than \
-                 the limit of {}: split it into several contexts",
+                 the limit of {}: split it over several contexts",
                 bytes_text(MAX_DOCUMENT_BYTES)
             ),
         ));
