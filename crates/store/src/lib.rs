@@ -52,7 +52,7 @@ pub async fn open(
 ) -> Result<OpenedStore, Error> {
     match &options.url {
         StoreUrl::Sqlite { folder } => {
-            let store = Arc::new(sqlite::Store::open(folder, Arc::clone(&clock), ids).await?);
+            let store = Arc::new(sqlite::SqliteStore::open(folder, Arc::clone(&clock), ids).await?);
             let (contexts, directory) = (Arc::clone(&store), Arc::clone(&store));
             Ok(OpenedStore { ports: Ports { contexts, directory, upkeep: store }, clock })
         }

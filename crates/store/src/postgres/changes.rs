@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-/// Reads the change in a row that was selected with [`ChangeColumn::read`].
+/// Reads the change in a row that was selected with [`ChangeColumn::read_columns`].
 fn change(row: &Row) -> Result<Change, Failure> {
     let TransactionId(revision) = rows::field(row, ChangeColumn::TransactionId, || "a change".to_owned())?;
     let name = || format!("the change {revision}");

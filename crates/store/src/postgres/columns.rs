@@ -38,12 +38,12 @@ impl ContextColumn {
     pub(super) const READ: usize = Self::Terms as usize;
 
     /// The columns that are read: all but the terms, which are only compared.
-    pub(super) fn read() -> impl Iterator<Item = Self> {
+    pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::Terms)
     }
 
     /// The columns that a write of a context fills with parameters, in the order of the parameters.
-    pub(super) fn written() -> impl Iterator<Item = Self> {
+    pub(super) fn written_columns() -> impl Iterator<Item = Self> {
         let filled_by_statement = |column: &Self| *column == Self::TenantId || Self::PLACE.contains(column);
         Self::ALL.iter().copied().filter(move |column| !filled_by_statement(column))
     }
@@ -85,7 +85,7 @@ impl ChangeColumn {
         [Self::IdempotencyPrincipal, Self::IdempotencyKey, Self::IdempotencyRequest];
 
     /// The columns that are read: all but the tenant's id.
-    pub(super) fn read() -> impl Iterator<Item = Self> {
+    pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::TenantId)
     }
 }

@@ -276,7 +276,7 @@ impl RecordValues<'_> {
     }
 }
 
-/// The values of a context: the parameters [`ContextColumn::written`].
+/// The values of a context: the parameters [`ContextColumn::written_columns`].
 pub(super) struct ContextValues<'a> {
     context: &'a Context,
     id: &'a str,
@@ -309,7 +309,7 @@ impl<'a> ContextValues<'a> {
         let param = |column: ContextColumn| {
             self.value(column).map(|value| -> Param<'_> { (value, column.column_type()) })
         };
-        ContextColumn::written().filter_map(param).collect()
+        ContextColumn::written_columns().filter_map(param).collect()
     }
 
     /// The value of a column; `None` for one that the statement itself fills.
@@ -357,7 +357,7 @@ mod tests {
             version: 1,
         };
         let values = ContextValues::from_context(&context).unwrap();
-        let written: Vec<_> = ContextColumn::written().collect();
+        let written: Vec<_> = ContextColumn::written_columns().collect();
         for column in ContextColumn::ALL {
             assert_eq!(values.value(*column).is_some(), written.contains(column), "{column:?}");
         }

@@ -98,8 +98,8 @@ impl Store {
         Ok(chain)
     }
 
-    /// Reads a chain of which the rows in `known` need not be sent again; returns it, and its rows that were
-    /// not known.
+    /// Reads a chain, without the rows in `known`, which are not sent again; returns the whole chain, and its
+    /// rows that were not known.
     async fn read_chain(
         &self,
         tenant: &TenantId,

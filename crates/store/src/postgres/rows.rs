@@ -120,7 +120,7 @@ pub(super) fn limit(items: usize) -> i64 {
 /// How many columns of a context are read; other values of a row come after them.
 pub(super) const CONTEXT_COLUMNS: usize = ContextColumn::READ;
 
-/// Reads the context in a row that was selected with [`ContextColumn::read`].
+/// Reads the context in a row that was selected with [`ContextColumn::read_columns`].
 pub(super) fn context(row: &Row, tenant: &TenantId) -> Result<Context, Failure> {
     let id = id(row, ContextColumn::Id.index())?;
     let name = || id.to_string();

@@ -96,7 +96,7 @@ pub(super) fn find_by_key(
         format!(
             "SELECT {} FROM context_changes
              WHERE idempotency_principal = ?1 AND idempotency_key = ?2 AND changed_at > ?3",
-            names(ChangeColumn::read())
+            names(ChangeColumn::read_columns())
         )
     });
     let parameters = (idempotency.principal.as_str(), idempotency.key.as_str(), since.as_micros());
@@ -119,7 +119,7 @@ pub(super) fn list_changes(connection: &Connection, query: &ChangeQuery) -> Resu
         format!(
             "SELECT {} FROM context_changes
              WHERE (revision, context_id) < (?1, ?2) ORDER BY revision DESC, context_id DESC LIMIT ?3",
-            names(ChangeColumn::read())
+            names(ChangeColumn::read_columns())
         )
     });
     static OF_ONE: LazyLock<String> = LazyLock::new(|| {
@@ -127,7 +127,7 @@ pub(super) fn list_changes(connection: &Connection, query: &ChangeQuery) -> Resu
             "SELECT {} FROM context_changes
              WHERE context_id = ?4 AND (revision, context_id) < (?1, ?2)
              ORDER BY revision DESC, context_id DESC LIMIT ?3",
-            names(ChangeColumn::read())
+            names(ChangeColumn::read_columns())
         )
     });
     let (revision, id) = match &query.before {
@@ -144,7 +144,7 @@ pub(super) fn list_changes(connection: &Connection, query: &ChangeQuery) -> Resu
     }
 }
 
-/// Reads the change in a row of [`ChangeColumn::read`].
+/// Reads the change in a row of [`ChangeColumn::read_columns`].
 fn read_change(row: &Row<'_>) -> Result<Change, Failure> {
     let revision: i64 = row.get(ChangeColumn::Revision.index())?;
     let unreadable = |column: ChangeColumn, rule: String| {

@@ -50,7 +50,7 @@ impl ChangeColumn {
         [Self::IdempotencyPrincipal, Self::IdempotencyKey, Self::IdempotencyRequest];
 
     /// The columns that are read: all but the tenant's id.
-    pub(super) fn read() -> impl Iterator<Item = Self> {
+    pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::TenantId)
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn run_commit(
         changes::free_key(connection, idempotency)?;
     }
     let recorder = ChangeRecorder::start(connection, tenant, &commit.record)?;
-    let outcome = SqliteCommit { connection, tenant, commit, recorder }.run()?;
+    let outcome = SqliteCommit { connection, tenant, commit, recorder }.apply()?;
     let ending = if matches!(outcome, Outcome::Done(_)) { Ending::Commit } else { Ending::RollBack };
     Ok((ending, outcome))
 }
@@ -52,7 +52,7 @@ struct NodeVersion {
 }
 
 impl SqliteCommit<'_> {
-    fn run(&self) -> Result<Outcome, Failure> {
+    fn apply(&self) -> Result<Outcome, Failure> {
         match (&self.commit.expect, &self.commit.op) {
             (Expect::Absent, Op::Put { context, scope: Some(scope), operation }) => {
                 self.create_node(context, scope, *operation)

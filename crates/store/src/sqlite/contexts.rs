@@ -14,11 +14,11 @@ use rusqlite::Connection;
 
 use super::context_rows::{self, IS_LIVE, WITH_ANCESTORS, context_columns, read_context};
 use super::failure::Failure;
-use super::store::Store;
+use super::store::SqliteStore;
 use super::{changes, commit, rows, search};
 
 #[async_trait]
-impl Contexts for Store {
+impl Contexts for SqliteStore {
     async fn chain(&self, tenant: &TenantId, address: &Address) -> Result<Vec<Arc<Context>>, Error> {
         let (id, address) = (tenant.clone(), address.clone());
         let chain = move |connection: &Connection| match &address {

@@ -13,11 +13,11 @@ use rusqlite::Connection;
 use super::control;
 use super::failure::Failure;
 use super::keys::{self, KeyAddition};
-use super::store::Store;
+use super::store::SqliteStore;
 use super::tenant_file::{Ending, TenantFile, create_tenant};
 
 #[async_trait]
-impl Directory for Store {
+impl Directory for SqliteStore {
     async fn create(&self, new: &NewTenant) -> Result<bool, Error> {
         // An unfinished drop is finished first: the id has been free since its tombstone was set.
         match self.finish_drop(&new.tenant.id).await {
@@ -105,7 +105,7 @@ impl Directory for Store {
     }
 }
 
-impl Store {
+impl SqliteStore {
     /// Reads from `control.db` in one snapshot.
     async fn read_control<T: Send + 'static>(
         &self,

@@ -22,7 +22,7 @@ const MAX_OPEN_TENANTS: usize = 64;
 const FIRST_TENANT: &str = "default";
 
 /// The files of one store. All calls block.
-pub(super) struct Files {
+pub(super) struct StoreFiles {
     /// The list of the tenants.
     pub(super) control: ControlFile,
     /// The folder of the tenants' files.
@@ -32,7 +32,7 @@ pub(super) struct Files {
     suspects: Mutex<HashSet<Generation>>,
 }
 
-impl Files {
+impl StoreFiles {
     /// Opens the files in `folder`, or creates them.
     pub(super) fn open(folder: &Path, clock: &dyn Clock, ids: &dyn IdSource) -> Result<Self, Failure> {
         // SQLite takes a name that begins with "file:" for a URL; an absolute name never does.

@@ -26,4 +26,4 @@ mod tenant_file;
 mod terms;
 mod upkeep;
 
-pub(crate) use store::Store;
+pub(crate) use store::SqliteStore;

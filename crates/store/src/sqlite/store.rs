@@ -11,7 +11,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::failure::Failure;
-use super::files::Files;
+use super::files::StoreFiles;
 use super::tenant_file::{Ending, TenantFile};
 
 /// How many calls may block a thread at the same time.
@@ -21,12 +21,12 @@ const MAX_LOOKUPS: usize = 16;
 
 /// The store in one folder.
 #[derive(Clone)]
-pub(crate) struct Store {
-    files: Arc<Files>,
+pub(crate) struct SqliteStore {
+    files: Arc<StoreFiles>,
     calls: Arc<Semaphore>,
 }
 
-impl Store {
+impl SqliteStore {
     /// Opens the store, or creates it.
     pub(crate) async fn open(
         folder: &Path,
@@ -34,7 +34,7 @@ impl Store {
         ids: Arc<dyn IdSource>,
     ) -> Result<Self, Error> {
         let folder = folder.to_owned();
-        let opened = spawn_blocking(move || Files::open(&folder, clock.as_ref(), ids.as_ref())).await;
+        let opened = spawn_blocking(move || StoreFiles::open(&folder, clock.as_ref(), ids.as_ref())).await;
         let files = opened.unwrap_or_else(|error| Err(unfinished(error))).map_err(Failure::in_store)?;
         Ok(Self { files: Arc::new(files), calls: Arc::new(Semaphore::new(MAX_CALLS)) })
     }
@@ -102,7 +102,7 @@ impl Store {
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         turn: Option<OwnedMutexGuard<()>>,
-        work: impl FnOnce(&Files) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&StoreFiles) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let call = Arc::clone(&self.calls).acquire_owned().await;
         let call = call.map_err(|error| Error::Internal { detail: error.to_string() })?;

@@ -7,8 +7,8 @@ use context_domain::ports::{Check, Fact, Upkeep};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::Failure;
-use super::files::Files;
-use super::store::Store;
+use super::files::StoreFiles;
+use super::store::SqliteStore;
 use super::tenant_file::{Ending, TenantFile};
 use super::{control, rows};
 
@@ -16,13 +16,13 @@ use super::{control, rows};
 const BATCH: usize = 500;
 
 #[async_trait]
-impl Upkeep for Store {
+impl Upkeep for SqliteStore {
     async fn checks(&self) -> Vec<Check> {
-        self.check_all(Files::check_tenant).await
+        self.check_all(StoreFiles::check_tenant).await
     }
 
     async fn inspect(&self) -> Vec<Check> {
-        self.check_all(Files::inspect_tenant).await
+        self.check_all(StoreFiles::inspect_tenant).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -41,9 +41,9 @@ impl Upkeep for Store {
 }
 
 /// A check of one tenant; it returns `None` if the tenant is gone.
-type TenantCheck = fn(&Files, &TenantFile) -> Result<Option<()>, Failure>;
+type TenantCheck = fn(&StoreFiles, &TenantFile) -> Result<Option<()>, Failure>;
 
-impl Store {
+impl SqliteStore {
     /// Checks the store, and every tenant with `check`.
     async fn check_all(&self, check: TenantCheck) -> Vec<Check> {
         let mut checks = vec![check_of("store".to_owned(), self.check_control().await)];
@@ -87,7 +87,7 @@ impl Store {
             let checks = page.into_iter().filter_map(|tenant| {
                 let file = TenantFile::new(&files.tenants, tenant.id, tenant.generation);
                 // A quick check would not find the damage that a call has found.
-                let check = if files.is_suspect(&file) { Files::inspect_tenant } else { check };
+                let check = if files.is_suspect(&file) { StoreFiles::inspect_tenant } else { check };
                 let verdict =
                     check(files, &file).map_err(|failure| files.unhealthy(&file, failure)).transpose()?;
                 if verdict.is_ok() {
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-impl Files {
+impl StoreFiles {
     /// Checks one tenant through a new connection, so that the file is read as a restarted program would read
     /// it; returns `None` if the tenant is gone.
     fn check_tenant(&self, file: &TenantFile) -> Result<Option<()>, Failure> {

@@ -48,7 +48,7 @@ pub(super) fn is_live() -> String {
 
 /// The columns of the context `c` that [`rows::context`](super::super::rows::context) reads.
 pub(super) fn context_columns() -> String {
-    qualified_names("c", ContextColumn::read())
+    qualified_names("c", ContextColumn::read_columns())
 }
 
 /// The place of the context `w`, as [`rows::place`](super::super::rows::place) reads it.
@@ -58,26 +58,26 @@ pub(super) fn place_columns() -> String {
 
 /// The columns of the change `e` that are read.
 pub(super) fn change_columns() -> String {
-    qualified_names("e", ChangeColumn::read())
+    qualified_names("e", ChangeColumn::read_columns())
 }
 
 /// The column list of an INSERT of a context: the tenant, what parameters fill, the place.
 pub(super) fn inserted_columns() -> String {
     let tenant = [ContextColumn::TenantId];
-    names(tenant.into_iter().chain(ContextColumn::written()).chain(ContextColumn::PLACE))
+    names(tenant.into_iter().chain(ContextColumn::written_columns()).chain(ContextColumn::PLACE))
 }
 
 /// The values of an INSERT of a context, in the same order. The parameters are `$first` and those after it.
 pub(super) fn inserted_values(first: usize, [level, parent, key]: [&str; 3]) -> String {
     let mut parameters = first..;
-    let written = join(ContextColumn::written(), |_| parameter(parameters.next().unwrap_or(first)));
+    let written = join(ContextColumn::written_columns(), |_| parameter(parameters.next().unwrap_or(first)));
     format!("$1, {written}, {level}, {parent}, {key}")
 }
 
 /// The SET list of an UPDATE of a context. The parameters are those of [`inserted_values`], so that the id is
 /// `$first`.
 pub(super) fn set_list(first: usize) -> String {
-    let numbered = ContextColumn::written().zip(first..);
+    let numbered = ContextColumn::written_columns().zip(first..);
     let set = numbered.filter(|(column, _)| *column != ContextColumn::Id);
     let set = set.map(|(column, number)| format!("{} = {}", column.name(), parameter(number)));
     set.collect::<Vec<_>>().join(", ")
@@ -118,7 +118,7 @@ impl RecordedWrite {
 
     /// The table expression `recorded`, which records that the rows `w` were written.
     pub(super) fn to_sql(&self) -> String {
-        let columns = || [ChangeColumn::TenantId].into_iter().chain(ChangeColumn::read());
+        let columns = || [ChangeColumn::TenantId].into_iter().chain(ChangeColumn::read_columns());
         let (names, values) = (names(columns()), join(columns(), |column| self.value(column)));
         format!(
             "recorded AS (INSERT INTO {CONTEXT_CHANGES} AS entries ({names}) SELECT {values} FROM w \
@@ -154,7 +154,7 @@ fn record_parameter(column: ChangeColumn) -> String {
 
 /// The context in the row `w` as the API shows it: the same JSON as `Context::to_json`.
 fn shown_content() -> String {
-    let members = join(ContextColumn::read(), |column| {
+    let members = join(ContextColumn::read_columns(), |column| {
         let name = column.name();
         if column.column_type() == Type::TIMESTAMPTZ {
             format!("'{name}', to_char(w.{name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")

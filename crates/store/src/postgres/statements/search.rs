@@ -88,8 +88,8 @@ impl SearchCondition {
 /// The first parameter that a condition is compared with.
 const FIRST_CONDITION: usize = 7;
 
-/// The first `$4` live contexts with an id after `$3` that meet all `conditions`, by id; also those of which
-/// that is not known, because their words are not stored yet.
+/// The first `$4` live contexts with an id after `$3` that meet all `conditions`, by id; also those for
+/// which that is not known, because their words are not stored yet.
 ///
 /// Each row has two values after its columns: whether its words are not stored, and whether the statement
 /// found all that match. Where no context is found, one row with only the latter is returned.
