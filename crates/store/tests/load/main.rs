@@ -1,7 +1,7 @@
 //! The tests that keep the whole machine busy: killed processes, killed servers, poolers, memory.
 //!
 //! They are a program of their own because cargo runs one program after the other: the quick tests of `it`
-//! have time limits, which they would miss next to these. The processes that some of these tests start are
+//! have time limits, which they would miss while these run. The processes that some of these tests start are
 //! this program too, with the name of one test and its role in the environment.
 #![expect(
     clippy::unwrap_used,
