@@ -31,7 +31,7 @@ impl Store {
             (&idempotency.principal.as_str(), Type::TEXT),
             (&idempotency.key.as_str(), Type::TEXT),
         ];
-        let rows = self.read(tenant, &statements::CHANGE_ON_KEY, &params).await?;
+        let rows = self.query_tenant(tenant, &statements::CHANGE_ON_KEY, &params).await?;
         rows.first().map(change).transpose()
     }
 
@@ -51,10 +51,10 @@ impl Store {
             vec![(&name, Type::TEXT), (&revision, Type::XID8), (&id, Type::TEXT), (&limit, Type::INT8)];
         let of_one = query.context.as_ref().map(ContextId::as_str);
         let rows = match &of_one {
-            None => self.read(tenant, &statements::CHANGES, &params).await?,
+            None => self.query_tenant(tenant, &statements::CHANGES, &params).await?,
             Some(context) => {
                 params.push((context, Type::TEXT));
-                self.read(tenant, &statements::CHANGES_OF_ONE, &params).await?
+                self.query_tenant(tenant, &statements::CHANGES_OF_ONE, &params).await?
             }
         };
         rows.iter().map(change).collect()

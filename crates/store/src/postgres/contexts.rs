@@ -71,7 +71,7 @@ impl Store {
         let at = Moment(at);
         let params: [Param<'_>; 3] =
             [(&tenant.as_str(), Type::TEXT), (&at, Type::TIMESTAMPTZ), (&id.as_str(), Type::TEXT)];
-        let rows = self.read(tenant, &statements::LIVE, &params).await?;
+        let rows = self.query_tenant(tenant, &statements::LIVE, &params).await?;
         rows.first().map(|row| rows::context(row, tenant)).transpose()
     }
 
@@ -113,12 +113,12 @@ impl Store {
                 let keys: Vec<_> = scope.keys().iter().map(NodeKey::as_str).collect();
                 let params: [Param<'_>; 3] =
                     [(&tenant.as_str(), Type::TEXT), (&keys, Type::TEXT_ARRAY), stamps];
-                self.read(tenant, &statements::CHAIN_BY_SCOPE, &params).await?
+                self.query_tenant(tenant, &statements::CHAIN_BY_SCOPE, &params).await?
             }
             Address::Id(id) => {
                 let params: [Param<'_>; 3] =
                     [(&tenant.as_str(), Type::TEXT), (&id.as_str(), Type::TEXT), stamps];
-                self.read(tenant, &statements::CHAIN_BY_ID, &params).await?
+                self.query_tenant(tenant, &statements::CHAIN_BY_ID, &params).await?
             }
         };
         let mut new = Vec::new();
@@ -144,7 +144,7 @@ impl Store {
             (&after.unwrap_or(""), Type::TEXT),
             (&limit, Type::INT8),
         ];
-        contexts(&self.read(tenant, &statements::CHILDREN, &params).await?, tenant)
+        contexts(&self.query_tenant(tenant, &statements::CHILDREN, &params).await?, tenant)
     }
 }
 

@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// Sends one statement that reads the tenant's tables, and returns its rows.
-    async fn read(
+    async fn query_tenant(
         &self,
         tenant: &TenantId,
         template: &str,

@@ -111,7 +111,7 @@ impl Store {
             (&after, Type::TEXT),
             (&limit, Type::INT8),
         ];
-        let rows = self.read(tenant, &statements::EVERY, &params).await?;
+        let rows = self.query_tenant(tenant, &statements::EVERY, &params).await?;
         rows.iter().map(|row| rows::context(row, tenant)).collect()
     }
 
