@@ -13,8 +13,8 @@ use context_store::{OpenedStore, StoreOptions};
 use context_testing::SERVER;
 use tokio::sync::{Mutex, OnceCell};
 
-/// The database with an installation and no tenant, of which each test gets a copy. Runtimes come and go with
-/// tests: nothing is kept of a connection.
+/// The name of a database with an installation and no tenant, of which each test gets a copy. No connection
+/// is kept, because each test has a runtime of its own.
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 /// The lock under which copies are made: on the server, one would wait for the other anyway.
 static COPYING: Mutex<()> = Mutex::const_new(());
