@@ -3,7 +3,7 @@
 use std::fmt;
 
 use context_domain::fault::Fault;
-use context_domain::limits::MAX_DOCUMENT_DEPTH;
+use context_domain::json::depth_rule;
 
 /// Why a document was not read, and where the fault is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,7 @@ impl DocumentRefusal {
 
     /// Refuses a container that is nested more deeply than the limit allows.
     pub(super) fn too_deep(position: (usize, usize)) -> Self {
-        let rule = format!("more than {MAX_DOCUMENT_DEPTH} containers are nested: flatten the document");
-        Self::at(position, rule)
+        Self::at(position, depth_rule())
     }
 
     /// Prefixes the pointer with `pointer`, that of the container of the value.

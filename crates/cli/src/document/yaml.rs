@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use context_domain::json::compact_len;
+use context_domain::json::{REPEATED_MEMBER, compact_len};
 use context_domain::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH};
 use context_domain::pointer::to_member;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
@@ -107,8 +107,7 @@ impl<'i> YamlReader<'i> {
             let name = self.name(event, span)?;
             let pointer = to_member(&name);
             if members.contains_key(&name) {
-                let rule = "an object has the same member twice: remove one of them";
-                return Err(refused(span, rule).under(&pointer));
+                return Err(refused(span, REPEATED_MEMBER).under(&pointer));
             }
             let (event, span) = self.next()?;
             let value = self.value(event, span, depth).map_err(|refusal| refusal.under(&pointer))?;

@@ -40,6 +40,14 @@ pub enum ReadError {
     Rule(Fault),
 }
 
+/// The message for a member that is in its object twice.
+pub const REPEATED_MEMBER: &str = "the member is repeated in its object: remove one";
+
+/// Returns the message for containers that are nested too deeply.
+pub fn depth_rule() -> String {
+    format!("containers are nested more than {MAX_DOCUMENT_DEPTH} deep: flatten the document")
+}
+
 /// Reads one JSON value. The [module](self) says what is refused; values may be nested up to
 /// [`MAX_DOCUMENT_DEPTH`] plus [`MAX_ENVELOPE_DEPTH`].
 ///
@@ -189,8 +197,7 @@ fn read_object(reader: &mut impl JsonReader, depth: usize) -> Result<Value, Read
             return Err(ReadError::Rule(Fault::new(to_member(&name.replace('\0', "\\u0000")), NO_NUL)));
         }
         if members.contains_key(&name) {
-            let rule = "the member is repeated in its object: remove one";
-            return Err(ReadError::Rule(Fault::new(to_member(&name), rule)));
+            return Err(ReadError::Rule(Fault::new(to_member(&name), REPEATED_MEMBER)));
         }
         let value = read_value(reader, depth).map_err(|error| error.under(&to_member(&name)))?;
         members.insert(name, value);
@@ -231,7 +238,7 @@ fn enter_container(depth: usize) -> Result<usize, ReadError> {
 }
 
 fn too_deep() -> Fault {
-    Fault::new("", format!("containers are nested more than {MAX_DOCUMENT_DEPTH} deep: flatten the document"))
+    Fault::new("", depth_rule())
 }
 
 impl ReadError {
