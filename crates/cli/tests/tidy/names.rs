@@ -6,7 +6,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::files::sources;
 
-/// Names that say little: whoever needs a second one adds a noun, as in `PoolSlot`.
+/// Names that say little: a second type adds a noun, as in `PoolSlot`.
 const GENERAL: [&str; 25] = [
     "Access",
     "Condition",

@@ -259,7 +259,7 @@ async fn a_row_written_with_psql_gets_a_higher_version_and_is_found_by_its_new_w
 }
 
 /// Of many rows, those at the end match. The words of every other row are not stored, so that it is read to
-/// be searched. No single statement reads all of them, whichever way it goes.
+/// be searched. No single statement reads all of them, whether it uses an index or scans.
 #[tokio::test]
 async fn pages_reach_matches_after_many_other_rows() {
     let store = Store::new().await;
