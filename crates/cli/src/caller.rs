@@ -1,16 +1,16 @@
-//! Who calls the service from the command line.
+//! The identities that the command line acts as.
 
 use context_domain::access::{Access, Caller, Permission, Principal};
 use context_domain::id::{IdSource, RandomIds, TenantId};
 
 use crate::failure::CommandFailure;
 
-/// The operator: may do everything in the installation.
+/// Returns the operator, who may do everything in the installation.
 pub(crate) fn operator() -> Caller {
     Caller::in_installation(Principal { name: "cli".to_owned(), access: Access::Operator }, request_id())
 }
 
-/// A caller that may read and write the contexts of this one tenant and nothing else.
+/// Returns a caller that may read and write the contexts of this one tenant and nothing else.
 pub(crate) fn tenant_caller(tenant: TenantId) -> Caller {
     let access = Access::Tenant { tenant: tenant.clone(), permission: Permission::Write };
     Caller::in_tenant(Principal { name: "cli".to_owned(), access }, tenant, request_id())

@@ -1,4 +1,4 @@
-//! `doctor`: what this installation is, and what is wrong with it.
+//! `doctor`: prints facts about the installation, and what is wrong with it.
 
 use std::process::ExitCode;
 
@@ -40,7 +40,7 @@ pub(crate) async fn run_doctor(settings: &Settings, output: &Output) -> Result<E
         "healthy": health.is_healthy(),
     });
     output.data(&json, || {
-        let mut about = table(["what", "is"]);
+        let mut about = table(["fact", "value"]);
         for (name, value) in &facts {
             about.add_row([*name, value.as_str()]);
         }
@@ -53,7 +53,7 @@ pub(crate) async fn run_doctor(settings: &Settings, output: &Output) -> Result<E
     Ok(if health.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(WRONG) })
 }
 
-/// Says how many keys exist and how many of them work now.
+/// Returns how many keys exist and how many of them work now, in words.
 async fn count_keys(service: &Service, clock: &dyn Clock) -> Result<String, Error> {
     let keys = list_keys(service, None).await?;
     let now = clock.now();
@@ -67,7 +67,7 @@ fn facts_json(facts: &[(&str, String)]) -> Value {
     facts.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect()
 }
 
-/// What this build is and where it keeps its data.
+/// Returns facts about this build: its version, its store and its limits.
 fn build_facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
     vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

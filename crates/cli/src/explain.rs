@@ -31,7 +31,8 @@ impl ChainNames<'_> {
         self.0.get(at).map_or_else(|| at.to_string(), node_name)
     }
 
-    /// The node, or for a merged array the nodes that its elements came from, global first.
+    /// Returns the name of the node, or for a merged array those of the nodes that its elements came from,
+    /// global first.
     fn origin(&self, origin: &Origin) -> String {
         match origin {
             Origin::Node(at) => self.node(*at),

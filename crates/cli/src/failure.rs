@@ -2,11 +2,11 @@
 
 use context_domain::error::Error;
 
-/// Why a command did not do what was asked.
+/// The reason why a command failed.
 pub(crate) enum CommandFailure {
     /// The service refused or failed.
     Service(Error),
-    /// The command line itself cannot go on.
+    /// The command failed before or outside of the service.
     Other {
         /// What is wrong and what to do.
         message: String,
@@ -21,12 +21,12 @@ pub(crate) const WRONG: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 
 impl CommandFailure {
-    /// A failure of the environment: a file, the network.
+    /// Returns a failure of the environment: a file, the network.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), code: WRONG }
     }
 
-    /// Arguments or settings that break a rule.
+    /// Returns a failure because of arguments or settings that break a rule.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), code: USAGE }
     }

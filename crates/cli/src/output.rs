@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::OutputFormat;
 use crate::failure::CommandFailure;
 
-/// Where and how a command prints.
+/// The printer of a command's results, in the format that the user chose.
 pub(crate) struct Output {
     format: OutputFormat,
 }
@@ -95,7 +95,7 @@ fn print(text: &str) -> Result<(), CommandFailure> {
 
 /// Prints a line for people on standard error.
 pub(crate) fn note(text: &str) {
-    // A closed standard error cannot be reported anywhere.
+    // There is nowhere to report that standard error is closed.
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run_serve(settings: &Settings, args: &ServeArgs) -> Result<E
         .map_err(|error| CommandFailure::new(format!("no handler for SIGTERM could be set: {error}")))?;
     let stop = async move {
         tokio::select! {
-            // If no handler for Ctrl-C could be set, the signal itself ends the process, as its sender wants.
+            // This also completes if no handler for Ctrl-C can be set: the server then stops at once.
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         }
@@ -50,17 +50,17 @@ pub(crate) async fn run_serve(settings: &Settings, args: &ServeArgs) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warns if API keys exist but are not asked for, and if they are asked for but none works.
+/// Warns if working API keys exist but are not required, or if they are required but none works.
 async fn warn_of_keys(service: &Service, clock: &dyn Clock, auth: AuthMode) -> Result<(), CommandFailure> {
     let now = clock.now();
     let any_works = list_keys(service, None).await?.iter().any(|key| key.works(now));
     match (auth, any_works) {
         (AuthMode::None, true) => tracing::warn!(
-            "API keys exist but are not asked for, and every caller may do everything: \
+            "API keys exist but are not required, and every caller may do everything: \
              use --auth keys to require them"
         ),
         (AuthMode::Keys, false) => tracing::warn!(
-            "callers are asked for an API key, but none that works exists: \
+            "callers need an API key, but none that works exists: \
              create one with context-service key create"
         ),
         (AuthMode::None, false) | (AuthMode::Keys, true) => {}
@@ -68,7 +68,7 @@ async fn warn_of_keys(service: &Service, clock: &dyn Clock, auth: AuthMode) -> R
     Ok(())
 }
 
-/// Returns the one address to listen on: loopback only, unless callers must show keys or `--insecure-no-auth`
+/// Returns the one address to listen on: loopback only, unless callers must send keys or `--insecure-no-auth`
 /// is given.
 fn listen_address(
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! Who calls and what they may do. This is the only place that decides it.
+//! Principals, their access, and callers. Only this file decides what a caller may do.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,26 +12,26 @@ use crate::id::TenantId;
 pub struct Principal {
     /// The name recorded with each change.
     pub name: String,
-    /// What the principal may do.
+    /// The access of the principal.
     pub access: Access,
 }
 
-/// What a principal may do.
+/// The access of a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Everything, including tenants and keys. This is the operator, and every caller of an installation that
     /// runs without credentials.
     Operator,
-    /// What the permission allows with the contexts of one tenant, and nothing else.
+    /// The contexts of one tenant, as far as the permission allows, and nothing else.
     Tenant {
         /// The tenant.
         tenant: TenantId,
-        /// What is allowed there.
+        /// The permission in the tenant.
         permission: Permission,
     },
 }
 
-/// What may be done with the contexts of a tenant. Each permission includes those before it.
+/// A permission on the contexts of a tenant. Each permission includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
     /// Read contexts, resolved contexts, lists and changes.
@@ -73,7 +73,7 @@ impl FromStr for Permission {
     }
 }
 
-/// Who sent one request: its principal, the tenant it is about, and the request's id.
+/// The sender of one request: its principal, the tenant it is about, and the request's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     principal: Principal,
@@ -109,7 +109,7 @@ impl Caller {
     /// [`Error::TenantNotFound`] if the principal belongs to another tenant, whether or not this one exists.
     /// [`Error::Forbidden`] if the caller has a weaker permission, or the request has no tenant.
     pub fn authorized_tenant(&self, needed: Permission) -> Result<&TenantId, Error> {
-        let tenant = self.tenant.as_ref().ok_or(Error::Forbidden { needs: "a tenant" })?;
+        let tenant = self.tenant.as_ref().ok_or(Error::Forbidden { needs: "tenant" })?;
         match &self.principal.access {
             Access::Tenant { tenant: own, .. } if own != tenant => {
                 Err(Error::TenantNotFound { tenant: tenant.clone() })

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::id::ContextId;
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 
-/// What a write did to a context.
+/// The kind of change that a write made to a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Wrote a context for the first time.
@@ -59,7 +59,7 @@ pub struct Change {
     pub context_id: ContextId,
     /// The context's version after the write; a deletion increments it too.
     pub version: u32,
-    /// What the write did.
+    /// The kind of change that the write made.
     pub operation: Operation,
     /// When it was written.
     pub changed_at: Timestamp,
@@ -89,7 +89,7 @@ impl Change {
     }
 }
 
-/// What each change record says about the request: who wrote, when, and in which request.
+/// The part of a change record that describes the request: who wrote, when, and in which request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The moment of the write.
@@ -108,7 +108,7 @@ pub struct Idempotency {
     pub principal: String,
     /// The key.
     pub key: IdempotencyKey,
-    /// The hash of the request that it was first sent with.
+    /// The hash of the request that it was sent with.
     pub request: RequestHash,
 }
 
@@ -137,8 +137,8 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// The SHA-256 of a request, in lower-case hexadecimal digits. It shows whether a key was sent with the same
-/// request.
+/// The SHA-256 of a request, in lower-case hexadecimal digits. Two requests with the same idempotency
+/// key are the same request if their hashes are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHash(String);
 

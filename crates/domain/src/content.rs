@@ -18,7 +18,7 @@ use crate::tree::Level;
 pub struct Content {
     /// The document itself.
     pub context_data: Map<String, Value>,
-    /// What kind of document it is: a word of at most [`MAX_CONTEXT_TYPE_CHARS`] characters (see
+    /// The kind of document: a word of at most [`MAX_CONTEXT_TYPE_CHARS`] characters (see
     /// [`is_word`]).
     pub context_type: String,
     /// A short name, at most [`MAX_TITLE_CHARS`] characters.
@@ -31,7 +31,7 @@ pub struct Content {
     pub user_id: Option<String>,
     /// When the context expires, after which it is not found any more; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// How the document is merged over what it inherits; `None` outside the tree, or if not given.
+    /// The rules for merging the document over the inherited one; `None` outside the tree, or if not given.
     pub inheritance: Option<Inheritance>,
 }
 
@@ -40,7 +40,7 @@ pub const MEMBERS: [&str; 8] =
     ["context_data", "context_type", "title", "description", "tags", "user_id", "expires_at", "inheritance"];
 
 impl Content {
-    /// Returns the content of a node that was not written yet: an empty document whose type is its level.
+    /// Returns the content of a node that has not been written yet: an empty document with its level as type.
     pub fn empty_node(level: Level) -> Self {
         Self {
             context_data: Map::new(),
@@ -75,7 +75,7 @@ impl Content {
         if reader.faults.is_empty() { Ok(content) } else { Err(reader.faults) }
     }
 
-    /// Returns the writable members as JSON, which is what a patch is applied to.
+    /// Returns the writable members as JSON, the form that patches are applied to.
     pub fn to_json(&self) -> Map<String, Value> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
         let values = [
@@ -224,19 +224,19 @@ impl<'a> ContentReader<'a> {
     }
 }
 
-/// Whether the text is a word as types and tags are: it matches [`word_pattern`] of `max_chars`.
+/// Whether the text may be a context's type or a tag: it matches [`word_pattern`] of `max_chars`.
 pub fn is_word(text: &str, max_chars: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=max_chars).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Returns what a word of at most `max_chars` characters looks like, for messages; says the same as
-/// [`word_pattern`].
+/// Returns the rule for a word of at most `max_chars` characters, for messages; [`word_pattern`] is the same
+/// rule.
 pub fn word_rule(max_chars: usize) -> String {
     format!("1 to {max_chars} of A-Z, a-z, 0-9, '.', '_' and '-'")
 }
 
-/// Returns what a word of at most `max_chars` characters looks like, as a regular expression.
+/// Returns the rule for a word of at most `max_chars` characters as a regular expression.
 pub fn word_pattern(max_chars: usize) -> String {
     format!("^[A-Za-z0-9._-]{{1,{max_chars}}}$")
 }

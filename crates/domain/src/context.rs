@@ -14,7 +14,7 @@ use crate::tree::{NodeKey, Place};
 /// A context as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
-    /// Its id, which is never used again.
+    /// Its id, which is never reused.
     pub id: ContextId,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,

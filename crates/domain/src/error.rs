@@ -12,8 +12,8 @@ use crate::json::ReadError;
 use crate::limits::{IDEMPOTENCY_WINDOW_HOURS, MAX_WRITE_ATTEMPTS};
 use crate::tree::{Address, Scope};
 
-/// Why an operation failed. `Display` is a sentence for the caller: what was wrong, where, the rule, and what
-/// to do next. It never includes the source, which is for the log and may hold a driver's text.
+/// The reason why an operation failed. `Display` is a sentence for the caller: what was wrong, where, the
+/// rule, and what to do next. It never includes the source, which is for the log and may quote a driver.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text is not JSON.
@@ -58,7 +58,7 @@ pub enum Error {
          to change some of its members, patch it"
     )]
     AlreadyExists(Box<Context>),
-    /// The condition of a write does not hold for the present version.
+    /// The condition of a write does not hold for the current version.
     #[error(
         "the condition does not hold for the context as it is now: read `current`, decide again, and send \
          its ETag"
@@ -75,7 +75,7 @@ pub enum Error {
         "the node has {count} children: delete them first, or all of them with it (cascade=true, --cascade)"
     )]
     HasChildren {
-        /// How many children the node has, without their own children.
+        /// The number of the node's children, without their own children.
         count: u64,
         /// The node.
         current: Box<Context>,
@@ -129,7 +129,7 @@ pub enum Error {
     },
     /// Only the store's owner creates and drops tenants, and this process is not connected as the owner.
     #[error(
-        "tenants are created and dropped as the store's owner, and this process is not connected as the \
+        "only the store's owner can create and drop tenants, and this process is not connected as the \
          owner: run `{command}` as the owner, or start the process with DATABASE_ADMIN_URL"
     )]
     OwnerNeeded {
@@ -145,7 +145,7 @@ pub enum Error {
     /// The store cannot be reached or cannot work.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
-        /// What the caller may know.
+        /// The part of the cause that callers may see.
         detail: String,
         /// The cause, for the log.
         #[source]
@@ -162,7 +162,7 @@ pub enum Error {
     TenantUnhealthy {
         /// The tenant's id.
         tenant: TenantId,
-        /// What is wrong with it.
+        /// The damage that was found.
         detail: String,
         /// The cause, for the log.
         #[source]
@@ -211,7 +211,7 @@ codes! {
     Forbidden => "forbidden",
     /// Only the store's owner can do this.
     OwnerNeeded => "owner_needed",
-    /// Transport only: the request names a host that the server does not answer for.
+    /// Transport only: the request names a host that the server does not serve.
     HostNotAllowed => "host_not_allowed",
     /// Transport only: the request comes from a web page of a foreign origin.
     OriginNotAllowed => "origin_not_allowed",
@@ -331,7 +331,7 @@ impl Error {
         }
     }
 
-    /// Returns what is wrong with the input and where; empty for other errors.
+    /// Returns the faults of the input; empty for other errors.
     pub fn faults(&self) -> &[Fault] {
         match self {
             Self::Invalid(faults) | Self::Locked(faults) => faults,

@@ -1,4 +1,5 @@
-//! The explanation of a resolved document: where each value comes from, and what became of the others.
+//! The explanation of a resolved document: where each value comes from, and what became of the values that
+//! are not in it.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use serde_json::Value;
 
 use crate::inheritance::Strategy;
 
-/// Where each value of a resolved document comes from, and what became of the values that are not in it.
+/// The origin of each value of a resolved document, and what became of the values that are not in it.
 ///
 /// Nodes are given by their index in the chain, the global node being 0. Lists are sorted by node, then by
-/// pointer.
+/// pointer. Rules 1 and 2 are those of [`crate::merge`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The leaves of the document by their pointers. A leaf is a scalar, an array or an empty object.
@@ -23,7 +24,7 @@ pub struct Explanation {
     pub not_applicable: Vec<NotApplicable>,
 }
 
-/// Where one leaf comes from.
+/// The origin of one leaf.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Leaf {
     /// The node that wrote it, or the sources of each element of a merged array.
@@ -34,7 +35,7 @@ pub struct Leaf {
     pub shadowed: Vec<Shadowed>,
 }
 
-/// Where a value, or each element of a merged array, comes from.
+/// The origin of a value, or of each element of a merged array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Origin {
@@ -57,7 +58,7 @@ pub struct SourceElement {
 /// A value that another one replaced.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shadowed {
-    /// Where it came from.
+    /// The origin of the value.
     pub from: Origin,
     /// The value.
     pub value: Value,
@@ -73,7 +74,7 @@ pub struct Unset {
     pub pointer: String,
     /// The node that removed it.
     pub by: usize,
-    /// Where it came from.
+    /// The origin of the value.
     pub from: Origin,
     /// The value.
     pub value: Value,

@@ -1,4 +1,4 @@
-//! Ids and secrets. They are made by an injected source, so that tests are deterministic.
+//! Ids and secrets, and the source of them that is passed in so that tests are deterministic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,11 +51,10 @@ impl Serialize for ContextId {
     }
 }
 
-/// What a tenant's id looks like, as a regular expression; its length follows from [`MAX_TENANT_ID_BYTES`].
+/// The rule for a tenant's id as a regular expression; a test compares it with [`MAX_TENANT_ID_BYTES`].
 pub const TENANT_ID_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,47}$";
 
-/// What a tenant's id looks like, in words for messages and help texts; says the same as
-/// [`TENANT_ID_PATTERN`].
+/// The rule for a tenant's id in words, for messages and help texts; [`TENANT_ID_PATTERN`] is the same rule.
 pub const TENANT_ID_RULE: &str = "1 to 48 of a-z, 0-9, '_' and '-', beginning with a letter or a digit";
 
 /// The id of a tenant, which matches [`TENANT_ID_PATTERN`]. Upper case is not folded and spaces are not
@@ -133,12 +132,12 @@ impl FromStr for KeyId {
 /// Number of bytes in an API key's secret.
 pub const SECRET_BYTES: usize = 32;
 
-/// Why the operating system gave no random bytes.
+/// A failure of the operating system to return random bytes, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gave no random bytes: {0}")]
 pub struct NoRandomness(pub String);
 
-/// Makes ids and secrets.
+/// A source of ids and secrets.
 pub trait IdSource: Send + Sync {
     /// Returns a UUID of version 7 that was never returned before.
     fn uuid(&self) -> Uuid;

@@ -16,7 +16,7 @@ use crate::pointer::{Pattern, push, to_member};
 /// The members of `inheritance`; all are optional.
 pub const INHERITANCE_MEMBERS: [&str; 4] = ["inherit", "unset", "strategies", "locked"];
 
-/// How the parent's and the child's value of the same member become one.
+/// A way to merge the parent's and the child's value of the same member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
     /// The child's value as a whole; of the parent's value only locked members stay.
@@ -88,7 +88,7 @@ impl Strategy {
             _ => Err(Fault::new(
                 format!("{pointer}/{BY_KEY}"),
                 format!(
-                    "{BY_KEY} must be the name of the member by which elements are matched, and not empty."
+                    "{BY_KEY} must be the name of the member by which elements are matched, and not be empty"
                 ),
             )),
         }
@@ -122,7 +122,7 @@ fn strategy_rule() -> String {
         let name = strategy.as_str();
         if strategy.is_plain() { format!("\"{name}\"") } else { format!("{{\"{name}\": member}}") }
     });
-    format!("A strategy is {}.", one_of(&written))
+    format!("a strategy is {}", one_of(&written))
 }
 
 /// The rules of one node: whether it inherits, what it unsets, how it merges and what it locks. They are
@@ -147,7 +147,7 @@ impl Inheritance {
         let Some(members) = value.as_object() else {
             return Err(vec![Fault::new(
                 "",
-                format!("inheritance must be an object with the members {}.", INHERITANCE_MEMBERS.join(", ")),
+                format!("inheritance must be an object with the members {}", INHERITANCE_MEMBERS.join(", ")),
             )]);
         };
         check_limits(value, members)?;
@@ -180,18 +180,19 @@ impl Inheritance {
         self.inherit
     }
 
-    /// Returns what is removed from the inherited document before this node's data is merged.
+    /// Returns the patterns of the members that are removed from the inherited document before this node's
+    /// data is merged.
     pub fn unset(&self) -> &[Pattern] {
         &self.unset.patterns
     }
 
-    /// Returns how this node and its descendants merge. If several patterns match a member, the first one
-    /// applies.
+    /// Returns the strategies of this node and its descendants by pattern. If several patterns match a
+    /// member, the first one applies.
     pub fn strategies(&self) -> &[(Pattern, Strategy)] {
         &self.strategies
     }
 
-    /// Returns what descendants cannot change.
+    /// Returns the patterns of the members that descendants cannot change.
     pub fn locked(&self) -> &[Pattern] {
         &self.locked.patterns
     }
@@ -242,7 +243,7 @@ fn check_limits(value: &Value, members: &Map<String, Value>) -> Result<(), Vec<F
     let bytes = compact_len(value);
     if bytes > MAX_INHERITANCE_BYTES {
         let rule = format!(
-            "inheritance has {bytes} bytes of compact JSON, more than the limit of {}: shorten it.",
+            "inheritance has {bytes} bytes of compact JSON, more than the limit of {}: shorten it",
             bytes_text(MAX_INHERITANCE_BYTES)
         );
         return Err(vec![Fault::new("", rule)]);
@@ -253,7 +254,7 @@ fn check_limits(value: &Value, members: &Map<String, Value>) -> Result<(), Vec<F
     if pointers > MAX_INHERITANCE_POINTERS {
         let rule = format!(
             "unset, strategies and locked have {pointers} pointers together, more than the limit of \
-             {MAX_INHERITANCE_POINTERS}: use \"*\" for every member, or name the object around them."
+             {MAX_INHERITANCE_POINTERS}: use \"*\" for every member, or name the object around them"
         );
         return Err(vec![Fault::new("", rule)]);
     }
@@ -271,7 +272,7 @@ impl InheritanceReader {
             None => true,
             Some(Value::Bool(inherit)) => *inherit,
             Some(_) => {
-                self.fault("/inherit", "inherit must be true or false: leave it out to inherit.");
+                self.fault("/inherit", "inherit must be true or false: leave it out to inherit");
                 true
             }
         }
@@ -280,7 +281,7 @@ impl InheritanceReader {
     fn patterns(&mut self, pointer: &str, value: Option<&Value>) -> Vec<Pattern> {
         let Some(value) = value else { return Vec::new() };
         let Some(listed) = value.as_array() else {
-            self.fault(pointer, "This must be an array of pointers (RFC 6901), such as [\"/a/b\"].");
+            self.fault(pointer, "this must be an array of pointers (RFC 6901), such as [\"/a/b\"]");
             return Vec::new();
         };
         let mut seen = BTreeSet::new();
@@ -288,11 +289,11 @@ impl InheritanceReader {
         for (index, item) in listed.iter().enumerate() {
             let item_pointer = format!("{pointer}/{index}");
             let Some(text) = item.as_str() else {
-                self.fault(&item_pointer, "A pointer (RFC 6901) must be a string, such as \"/a/b\".");
+                self.fault(&item_pointer, "a pointer (RFC 6901) must be a string, such as \"/a/b\"");
                 continue;
             };
             if !seen.insert(text) {
-                self.fault(&item_pointer, "This pointer is listed twice: remove one.");
+                self.fault(&item_pointer, "this pointer is listed twice: remove one");
                 continue;
             }
             patterns.extend(self.parse_pattern(&item_pointer, text));
@@ -305,7 +306,7 @@ impl InheritanceReader {
         let Some(members) = value.as_object() else {
             self.fault(
                 "/strategies",
-                "strategies must be an object from pointers to strategies, such as {\"/a/b\": \"union\"}.",
+                "strategies must be an object from pointers to strategies, such as {\"/a/b\": \"union\"}",
             );
             return Vec::new();
         };
@@ -338,7 +339,7 @@ impl InheritanceReader {
         for name in members.keys().take(MAX_FAULTS) {
             if !INHERITANCE_MEMBERS.contains(&name.as_str()) {
                 let allowed = INHERITANCE_MEMBERS.join(", ");
-                let rule = format!("Unknown member: the members of inheritance are {allowed}.");
+                let rule = format!("unknown member: the members of inheritance are {allowed}");
                 self.faults.push(Fault::new(to_member(name), rule));
             }
         }

@@ -20,7 +20,7 @@ pub struct ApiKey {
     pub id: KeyId,
     /// The name that people gave it.
     pub name: String,
-    /// What its bearer may do.
+    /// The access of its bearer.
     pub access: Access,
     /// The hash of its secret.
     pub secret_hash: SecretHash,

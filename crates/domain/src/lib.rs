@@ -1,12 +1,12 @@
-//! What Context Service means: contexts, the tree, the merge law, and the service that every interface calls.
+//! The domain of Context Service: contexts, the tree, the merge law, and the service behind all interfaces.
 //!
 //! This crate does no input or output. Stores are reached through the traits in [`ports`]; time comes from a
 //! [`clock::Clock`] and ids from an [`id::IdSource`], so that tests are deterministic.
 //!
 //! # Where to start
 //! Read [`service`] first: [`service::Service`] is everything the product does, and its documentation
-//! describes the path of a write. Then [`ports`], which is what a store must guarantee, and [`merge`], which
-//! is the law by which a chain of documents becomes one.
+//! describes the path of a write. Then [`ports`], the guarantees of a store, and [`merge`], the law by which
+//! a chain of documents becomes one.
 //!
 //! - What is stored: [`context`] with its [`content`] and its place in the [`tree`], [`change`], [`tenant`],
 //!   [`key`].

@@ -15,7 +15,7 @@ pub const MAX_ENVELOPE_DEPTH: usize = 4;
 /// Maximum bytes of a request's body: room for a document written with escapes and white space.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// Maximum number of faults listed in one response; further ones are only counted.
+/// Maximum number of faults of one kind (unknown members, locked values) that one response lists.
 pub const MAX_FAULTS: usize = 1_000;
 
 /// Maximum bytes of a tenant's id.
@@ -47,7 +47,7 @@ pub const MAX_POINTER_SEGMENTS: usize = 64;
 pub const MAX_PATCH_OPERATIONS: usize = 256;
 /// Maximum bytes of an idempotency key.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
-/// How long a successful write is remembered under its idempotency key, in hours.
+/// Time for which a successful write is remembered under its idempotency key, in hours.
 pub const IDEMPOTENCY_WINDOW_HOURS: i64 = 24;
 /// [`IDEMPOTENCY_WINDOW_HOURS`] in microseconds.
 pub const IDEMPOTENCY_WINDOW_MICROS: i64 = IDEMPOTENCY_WINDOW_HOURS * 60 * 60 * 1_000_000;

@@ -56,7 +56,7 @@ impl PageRequest {
 }
 
 impl<T> Page<T> {
-    /// Returns the page that was gathered of `list`. `cursor` gives the cursor that continues after an item.
+    /// Returns the gathered page of `list`. `cursor` returns the cursor that continues after an item.
     pub(crate) fn from_gathering(list: &str, found: Gathering<T>, cursor: impl Fn(&T) -> String) -> Self {
         let Gathering { mut items, fit, .. } = found;
         let goes_on = items.len() > fit;
@@ -100,7 +100,7 @@ impl<T> Gathering<T> {
         self.items.last()
     }
 
-    /// Adds the items of a read of at most `wanted` items; `size` gives the bytes of one.
+    /// Adds the items of a read of at most `wanted` items; `size` returns the bytes of one.
     pub(crate) fn add(&mut self, items: Vec<T>, wanted: usize, size: impl Fn(&T) -> usize) {
         self.ended = items.len() < wanted;
         for item in items {

@@ -10,13 +10,13 @@ use crate::limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ENVELOPE_DEPTH, 
 /// A patch of a context's writable members.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Patch {
-    /// RFC 7396: each member replaces the one of its name, `null` removes it.
+    /// RFC 7396: objects are merged, any other value replaces the member of its name, and `null` removes it.
     Merge(Map<String, Value>),
     /// RFC 6902: operations that are applied in order, all or none.
     Operations(Vec<PatchOperation>),
 }
 
-/// Why a patch was not applied.
+/// The reason why a patch was not applied.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PatchError {
     /// A `test` operation failed; the pointer into the patch names it.
@@ -78,8 +78,8 @@ impl Patch {
     }
 }
 
-/// Applies one operation at a time and measures each result before the next: a few `copy` operations could
-/// double a document until memory is exhausted.
+/// Applies one operation at a time and measures each result before the next: a few `copy` operations, each
+/// doubling the document, could exhaust the memory.
 fn apply_operations(document: &mut Value, operations: &[PatchOperation]) -> Result<(), PatchError> {
     for (index, operation) in operations.iter().enumerate() {
         let pointer = format!("/{index}");

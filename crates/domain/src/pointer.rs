@@ -6,25 +6,25 @@ use std::str::FromStr;
 
 use crate::limits::MAX_POINTER_SEGMENTS;
 
-/// What is wrong with a pointer. `Display` is a sentence that states the rule and what to do.
+/// The rule that a pointer breaks. `Display` states the rule and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PointerError {
     /// The pointer is empty: it would name the whole document.
     #[error(
-        "The empty pointer names the whole document, which no rule may do: name a member, such as \"/a\"."
+        "the empty pointer names the whole document, which no rule may do: name a member, such as \"/a\""
     )]
     Empty,
     /// The pointer does not begin with a slash.
-    #[error("A pointer (RFC 6901) begins with \"/\": write \"/a\" for the member \"a\".")]
+    #[error("a pointer (RFC 6901) begins with \"/\": write \"/a\" for the member \"a\"")]
     NoSlash,
     /// A tilde is followed by neither 0 nor 1.
     #[error(
-        "In a pointer (RFC 6901), \"~\" is written \"~0\", and \"/\" in a name \"~1\": escape this \"~\"."
+        "in a pointer (RFC 6901), \"~\" is written \"~0\", and \"/\" in a name \"~1\": escape this \"~\""
     )]
     BadEscape,
     /// The pointer is deeper than any document.
     #[error(
-        "A pointer has at most {MAX_POINTER_SEGMENTS} segments, because no document is deeper: shorten it."
+        "a pointer has at most {MAX_POINTER_SEGMENTS} segments, because no document is deeper: shorten it"
     )]
     TooManySegments,
 }
@@ -94,7 +94,7 @@ pub fn escape(name: &str) -> Cow<'_, str> {
     Cow::Borrowed(name)
 }
 
-/// Appends a segment to `pointer`, so that it names the member `name` of what it named before.
+/// Appends a segment to `pointer`, so that it names the member `name` of the value that it named before.
 pub fn push(pointer: &mut String, name: &str) {
     pointer.push('/');
     pointer.push_str(&escape(name));

@@ -1,4 +1,4 @@
-//! The ports: what the service needs from a store.
+//! The ports: the interface through which the service uses a store.
 //!
 //! A store implements three traits: [`Contexts`] (what tenants store), [`Directory`] (tenants and keys) and
 //! [`Upkeep`] (health). Only [`Service`](crate::service::Service) calls them, after it has authorized the
@@ -23,8 +23,8 @@
 //! Every call about one tenant's contexts fails with [`Error::TenantNotFound`] if the directory does not have
 //! the tenant, and with [`Error::TenantUnhealthy`] if the tenant's tables are missing or damaged; other
 //! tenants are not affected. Every call fails with [`Error::Unavailable`] if the store cannot be reached or
-//! is overloaded; nothing was written then. What a store found to be different from what was expected is an
-//! [`Outcome`] and not an error.
+//! is overloaded; nothing was written then. If a write finds the data different from what it expects, that
+//! is an [`Outcome`] and not an error.
 
 use std::sync::Arc;
 
@@ -119,19 +119,19 @@ pub struct ChangeQuery {
 /// A write: what must hold, what to do, and what to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    /// What must hold of the addressed context.
+    /// The state of the addressed context that is required.
     pub expect: Expect,
     /// Nodes to create first if they are missing.
     pub ensure_path: Option<EnsurePath>,
-    /// What to do with the addressed context.
+    /// The operation on the addressed context.
     pub op: Op,
-    /// What each change record says about the request.
+    /// The part of each change record that describes the request.
     pub record: Record,
     /// The key under which a success is remembered; it is recorded with the change of the addressed context.
     pub idempotency: Option<Idempotency>,
 }
 
-/// What must hold of the addressed context for a write to be carried out.
+/// The state of the addressed context that a write requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
     /// There is no live context at the address. One that has expired, or has an expired ancestor, is deleted
@@ -150,7 +150,7 @@ pub struct EnsurePath {
     pub ids: Vec<ContextId>,
 }
 
-/// What to do with the addressed context.
+/// The operation of a write on the addressed context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Writes the context as given: with [`Expect::Absent`] as a new one, at `scope` if that is given (the
@@ -165,14 +165,14 @@ pub enum Op {
     },
     /// Deletes the context.
     Delete {
-        /// What to do with its descendants.
+        /// The treatment of its descendants.
         subtree: Subtree,
     },
     /// Leaves the context unchanged and records a change, so that the idempotency key is remembered.
     Keep,
 }
 
-/// What a deletion does with the descendants of a node.
+/// The treatment of a node's descendants by a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subtree {
     /// Refuses the deletion if a child is live.
@@ -258,7 +258,7 @@ pub trait Upkeep: Send + Sync {
     /// Checks that the store can be used at all. A problem of a single tenant is not an error.
     async fn ready(&self) -> Result<(), Error>;
 
-    /// Returns what the store is and how it is connected, in words for people.
+    /// Returns facts about the store and its connection, in words for people.
     async fn facts(&self) -> Result<Vec<Fact>, Error>;
 }
 
@@ -268,8 +268,8 @@ pub type Fact = (&'static str, String);
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was checked: `store`, or `tenant <id>`.
+    /// The subject of the check: `store`, or `tenant <id>`.
     pub name: String,
-    /// What is wrong with it; `None` if nothing is.
+    /// The problem that was found; `None` if the subject is healthy.
     pub problem: Option<String>,
 }

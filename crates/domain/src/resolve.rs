@@ -27,7 +27,7 @@ pub enum Explain {
     No,
 }
 
-/// Where a resolved context was taken from.
+/// The way in which a resolved context was produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheStatus {
     /// From memory, after the store confirmed that nothing it was made from has changed.
@@ -150,7 +150,7 @@ impl ChainLink {
 }
 
 impl<'a> Link<'a> {
-    /// Returns what merging needs from a context.
+    /// Returns the parts of a context that merging needs.
     pub fn from_context(context: &'a Context) -> Self {
         Self { data: context.data(), inheritance: context.content.inheritance.as_ref() }
     }

@@ -1,4 +1,4 @@
-//! Search: what the filters of a list mean, the same for every store.
+//! Search: the meaning of a list's filters, which is the same for every store.
 //!
 //! A store may find candidates in any way; [`Search::matches`] decides which of them are returned.
 

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::id::{ContextId, IdSource, TenantId};
 use crate::tree::{Level, Place};
 
-/// Which creation of a tenant this is. Each creation gets a new generation, so that data cached for a dropped
+/// The identity of one creation of a tenant. Each creation gets a new one, so that data cached for a dropped
 /// tenant is never used for a later tenant of the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Generation(String);
@@ -53,7 +53,7 @@ pub struct Tenant {
 pub struct NewTenant {
     /// Its entry in the directory.
     pub tenant: Tenant,
-    /// Its global node, at version 0: not written by a caller yet.
+    /// Its global node, at version 0: no caller has written it yet.
     pub global: Context,
 }
 

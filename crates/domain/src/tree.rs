@@ -103,7 +103,7 @@ impl FromStr for NodeKey {
     }
 }
 
-/// Returns what a node's key may be, for messages and documents.
+/// Returns the rule for a node's key, for messages and documents.
 pub fn node_key_rule() -> String {
     format!("1 to {MAX_NODE_KEY_BYTES} bytes of UTF-8 without control characters, and not '.' or '..'")
 }
@@ -233,8 +233,8 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Returns `text` as one segment of a URL's path: every character but the unreserved ones of RFC 3986 is
-/// encoded.
+/// Returns `text` as one segment of a URL's path: every character except the unreserved ones of RFC 3986
+/// is encoded.
 pub fn percent_encode(text: &str) -> impl fmt::Display + '_ {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED)
@@ -251,7 +251,7 @@ pub struct Place {
     pub node_key: Option<NodeKey>,
 }
 
-/// What a request names a context by.
+/// The way in which a request names a context.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// Its id, whether or not it is in the tree.

@@ -1,9 +1,9 @@
-//! The limits of accepting and answering requests; the limits of stored data are in `context_domain::limits`.
+//! The limits of connections, requests and responses; those of stored data are in `context_domain::limits`.
 
 use std::time::Duration;
 
-/// Requests in progress at the same time, unless configured; one more is refused, because a hidden queue only
-/// grows.
+/// Maximum number of requests in progress, unless configured; further ones are refused, because a hidden
+/// queue only grows.
 pub(crate) const DEFAULT_CONCURRENT_REQUESTS: usize = 512;
 /// Connections at the same time; further ones wait to be accepted.
 pub(crate) const MAX_CONNECTIONS: usize = 4_096;

@@ -35,7 +35,7 @@ pub(crate) enum ContextCommand {
         description, tags, user_id, expires_at and inheritance. In a merge patch (RFC 7396) null removes a \
         member. Without --if-match the patch is computed again if another write came first.")]
     Patch(Box<PatchArgs>),
-    /// Remove a context
+    /// Delete a context
     #[command(after_help = "Examples:\n  \
         context-service context delete --project web --branch main --task 42\n  \
         context-service context delete --project web --cascade --if-match 'ctx_…@3'")]
@@ -89,7 +89,7 @@ pub(crate) struct DocumentArgs {
     /// A file: .json, .yaml, .yml or .toml; - for standard input. Dates of YAML and TOML become strings
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The text itself
+    /// The document itself, as text
     #[arg(long, value_name = "TEXT")]
     pub(crate) data: Option<String>,
     /// The syntax [default: that of the file's extension; JSON for --data and standard input]
@@ -160,7 +160,7 @@ pub(crate) struct PatchArgs {
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     pub(crate) address: AddressArgs,
-    /// Remove everything below the node too
+    /// Delete everything below the node too
     #[arg(long)]
     pub(crate) cascade: bool,
     #[command(flatten)]
@@ -204,7 +204,7 @@ pub(crate) struct FilterArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SearchArgs {
-    /// Words that the context must have, in any case
+    /// Words that the context must have; letter case is ignored
     #[arg(required = true, value_name = "WORD")]
     pub(crate) words: Vec<String>,
     #[command(flatten)]
@@ -213,5 +213,5 @@ pub(crate) struct SearchArgs {
 
 fn idempotency_help() -> String {
     let hours = IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000;
-    format!("A key for this write: a repetition with the same key within {hours} hours is done once")
+    format!("A key for this write: repeated with the same key within {hours} hours, it is not done again")
 }

@@ -67,7 +67,8 @@ ignored, and links out of the folder are not followed.
 
 --atomic checks everything first, including locks, against the tree as it would be. If a write is refused \
 nevertheless, because another process wrote at the same time, the writes are undone: others may have read \
-them meanwhile, they stay in the history, and what another process wrote over is left and named.
+them meanwhile, they stay in the history, and a context that another process has overwritten is left \
+and reported.
 
 --from-repo loads AGENTS.md (in any folder), CLAUDE.md, .cursorrules, .cursor/rules/* and \
 .github/copilot-instructions.md, except what .gitignore names, into the member `guidance` of the project's \

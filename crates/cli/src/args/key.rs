@@ -34,13 +34,13 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "TENANT")]
         tenant: Option<TenantId>,
     },
-    /// End a key now
+    /// Revoke a key now
     #[command(after_help = "Example:\n  context-service key revoke 0190f5d0c0ffee00a000000000000001")]
     Revoke {
         /// The key's id
         id: KeyId,
     },
-    /// Replace a key: create one with the same rights, print its token, and end the old one
+    /// Replace a key: create one with the same rights, print its token, and revoke the old one
     #[command(after_help = "Example:\n  context-service key rotate 0190f5d0c0ffee00a000000000000001 \
         --ends-at 2030-01-31T12:00:00Z")]
     Rotate {

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// Settings that the configuration file may have too.
+/// Settings that the configuration file may contain too.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SettingsArgs {
     /// The store: sqlite:DIR or postgres://USER@HOST/DATABASE; DB_HOST, DB_PORT, DB_NAME, DB_USER and
@@ -162,7 +162,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum)]
     pub(crate) auth: Option<AuthMode>,
 
-    /// Listen on other addresses than loopback although callers are not authenticated
+    /// Listen on addresses other than loopback even though callers are not authenticated
     #[arg(long)]
     pub(crate) insecure_no_auth: bool,
 }
@@ -184,7 +184,7 @@ pub(crate) enum TenantCommand {
         /// The tenant's id
         id: String,
     },
-    /// Drop a tenant with everything in it and its keys, irrevocably
+    /// Drop a tenant with everything in it and its keys, permanently
     #[command(after_help = "Example:\n  context-service tenant drop my-tenant --yes")]
     Drop {
         /// The tenant's id

@@ -1,5 +1,5 @@
-//! Bootstrap of PostgreSQL: the fleet does the work, as the owner role; here its options are read and its
-//! findings printed.
+//! Bootstrap of PostgreSQL: the fleet does the work, as the owner role; this file reads its options and
+//! prints its findings.
 
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
@@ -116,7 +116,7 @@ fn owner_of(finding: &Finding) -> String {
     finding.tenant.as_ref().map_or_else(|| CONTROL_SCHEMA.to_owned(), |tenant| format!("tenant {tenant}"))
 }
 
-/// Says what is wrong, without the name of the tenant.
+/// Returns what is wrong, without the name of the tenant.
 fn problem(finding: &Finding) -> String {
     Finding { tenant: None, ..finding.clone() }.to_string()
 }

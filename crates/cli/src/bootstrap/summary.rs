@@ -1,4 +1,4 @@
-//! What bootstrap found, did and could not do, as it is printed.
+//! The summary of a bootstrap and the findings of its health check, as they are printed.
 
 use std::process::ExitCode;
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::failure::{CommandFailure, WRONG};
 use crate::output::{Output, note, table};
 
-/// What bootstrap did, and what is still wrong.
+/// The changes that bootstrap made, and what is still wrong.
 #[derive(Default)]
 pub(super) struct BootstrapSummary {
     pub(super) done: Vec<BootstrapChange>,
-    /// What existed once and was created again, empty.
+    /// Objects that had existed and were created again, empty.
     pub(super) lost: Vec<BootstrapChange>,
     pub(super) wrong: Vec<Check>,
 }

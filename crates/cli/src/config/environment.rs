@@ -1,4 +1,4 @@
-//! The environment. An empty variable counts as not set: that is how many scripts unset one.
+//! The environment. An empty variable counts as not set, because many scripts unset variables that way.
 
 use crate::failure::CommandFailure;
 

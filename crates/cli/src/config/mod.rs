@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) auth: Option<AuthMode>,
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
-    /// What the user should know about how the settings were chosen; logged as warnings.
+    /// Notices about how the settings were chosen, which are logged as warnings.
     pub(crate) notices: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ impl Settings {
         let mut notices = Vec::new();
         let store = match (store_text(args, file.store, &mut notices)?, &admin) {
             (Some(text), _) => Some(store_url(&text)?),
-            // Somebody who named PostgreSQL in part must not find their data in a local file.
+            // A user who named only the owner's connection means PostgreSQL and must not get a local file.
             (None, Some(_)) => None,
             (None, None) => Some(store_url(&default_store()?)?),
         };

@@ -1,4 +1,4 @@
-//! What the commands on contexts read from their arguments: address, caller and document.
+//! Reads the arguments that the commands on contexts share: address, caller and document.
 
 use std::io::Read;
 use std::path::Path;

@@ -45,7 +45,7 @@ pub(super) async fn delete_context(
     print_written(output, &written)
 }
 
-/// The parts of a write that a repetition under the same idempotency key must agree in.
+/// The parts of a write that must be equal when it is repeated with the same idempotency key.
 pub(super) struct WriteRequest<'a> {
     pub(super) method: &'a str,
     pub(super) address: &'a Address,

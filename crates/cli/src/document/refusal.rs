@@ -1,11 +1,11 @@
-//! Why a document is refused, and where in its text.
+//! Refusals of documents, with the position in the text.
 
 use std::fmt;
 
 use context_domain::fault::Fault;
 use context_domain::json::depth_rule;
 
-/// Why a document was not read, and where the fault is.
+/// The reason why a document was refused, and the position of the fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DocumentRefusal {
     /// Line and column, both counted from 1, if they are known.
@@ -17,29 +17,29 @@ pub(crate) struct DocumentRefusal {
 }
 
 impl DocumentRefusal {
-    /// A refusal of the whole document.
+    /// Returns a refusal of the whole document.
     pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self { position: None, pointer: String::new(), message: message.into() }
     }
 
-    /// A refusal of what is at this line and column.
+    /// Returns a refusal of the value at this line and column.
     pub(super) fn at(position: (usize, usize), message: impl Into<String>) -> Self {
         Self { position: Some(position), pointer: String::new(), message: message.into() }
     }
 
-    /// Refuses a container that is nested more deeply than the limit allows.
+    /// Returns a refusal of a container that is nested more deeply than the limit allows.
     pub(super) fn too_deep(position: (usize, usize)) -> Self {
         Self::at(position, depth_rule())
     }
 
-    /// Prefixes the pointer with `pointer`, that of the container of the value.
+    /// Prefixes the pointer with that of the container around the value.
     pub(super) fn under(mut self, pointer: &str) -> Self {
         self.pointer.insert_str(0, pointer);
         self
     }
 }
 
-/// `line 3, column 5, at '/a/b': …`, as far as it is known.
+/// Writes `line 3, column 5, at '/a/b': …`, as far as the position is known.
 impl fmt::Display for DocumentRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.position.map(|(line, column)| format!("line {line}, column {column}"));

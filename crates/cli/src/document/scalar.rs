@@ -11,9 +11,9 @@ pub(super) fn text_value(text: &str) -> Result<Value, String> {
     Ok(Value::from(text))
 }
 
-/// Reads a decimal number, in which unlike JSON's digits around the point may be missing and `+` is allowed.
-/// The JSON reader has the rule which numbers can be read back as written, so the number is passed to it as
-/// JSON.
+/// Reads a decimal number. Unlike in JSON, the digits before or after the point may be missing, and a leading
+/// `+` is allowed. The number is passed on to the JSON reader, which decides whether it can be read back as
+/// written.
 pub(super) fn decimal_value(text: &str) -> Result<Value, String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -34,7 +34,7 @@ pub(super) fn decimal_value(text: &str) -> Result<Value, String> {
     })
 }
 
-/// Reads an integer in another base than ten.
+/// Reads an integer in a base other than ten.
 pub(super) fn integer_value(digits: &str, base: u32) -> Result<Value, String> {
     let number = u64::from_str_radix(digits, base).map_err(|_: std::num::ParseIntError| {
         "integers have at most 64 bits: write a longer one as a string".to_owned()

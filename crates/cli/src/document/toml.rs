@@ -1,4 +1,4 @@
-//! TOML, read from the values of its parser, in which numbers are still text as written.
+//! TOML, read from the parser's values, in which numbers are still text as written.
 
 use std::ops::Range;
 

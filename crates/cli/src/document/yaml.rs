@@ -1,4 +1,4 @@
-//! YAML 1.2 with the core schema, read from its parser's events: each has its position, and scalars are still
+//! YAML 1.2 with the core schema, read from the parser's events: each has a position, and scalars are still
 //! text as written.
 //!
 //! Aliases are expanded up to a limit. Merge keys (`<<`), tags beyond the core schema, names that are not
@@ -148,7 +148,7 @@ impl<'i> YamlReader<'i> {
         Ok(value)
     }
 
-    /// Counts what anchors and aliases add, since a few lines of nested aliases could fill any memory.
+    /// Counts what anchors and aliases add, since a few lines of nested aliases could exhaust the memory.
     fn expand(&mut self, value: &Value, span: Span) -> Result<(), DocumentRefusal> {
         self.expanded += compact_len(value);
         if self.expanded > MAX_EXPANDED_BYTES {
@@ -183,7 +183,7 @@ fn scalar_value(
     if fits { Ok(value) } else { Err(refused(span, format!("{value} is not what its tag says"))) }
 }
 
-/// Refuses a tag that names a type which JSON does not have here.
+/// Refuses a tag that JSON has no equivalent of at this place.
 fn known_tag(tag: &OptionalTag<'_>, known: &[&str], span: Span) -> Result<(), DocumentRefusal> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema() || !known.contains(&tag.suffix.as_str()) => {
@@ -193,8 +193,9 @@ fn known_tag(tag: &OptionalTag<'_>, known: &[&str], span: Span) -> Result<(), Do
     }
 }
 
-/// Reads a scalar without quotes by the core schema of YAML 1.2 (section 10.3.2). What only YAML 1.1 reads as
-/// another type (`yes`, `1_000`, dates) is a string; `010`, which is eight in 1.1 and ten in 1.2, is refused.
+/// Reads a scalar without quotes by the core schema of YAML 1.2 (section 10.3.2). Text that only YAML 1.1
+/// reads as another type (`yes`, `1_000`, dates) is a string; `010`, which is eight in 1.1 and ten in 1.2, is
+/// refused.
 fn plain_value(text: &str) -> Result<Value, String> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),

@@ -6,7 +6,7 @@
 //! character U+0000 (which PostgreSQL cannot store), a number that would be returned as another number, and a
 //! byte order mark. It also refuses values nested deeper than any document, before they are read further.
 //!
-//! What is read is canonical: members are sorted, and a number that is a 64-bit integer is held as one,
+//! The result is canonical: members are sorted, and a number that is a 64-bit integer is held as one,
 //! however it was written (`1.0` and `1e0` are `1`, as RFC 8785 prints them). Comparing two values therefore
 //! compares what they mean.
 //!
@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::pointer::{escape, to_member};
 
-/// Why a text was refused.
+/// The reason why a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
     /// The text is not JSON (RFC 8259).
@@ -33,7 +33,7 @@ pub enum ReadError {
         line: u64,
         /// The character in the line, from 1.
         column: u64,
-        /// What is wrong there.
+        /// The fault that was found there.
         message: String,
     },
     /// The text is JSON, but cannot be stored without loss.
@@ -114,7 +114,8 @@ pub fn check_document(document: &Map<String, Value>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Returns the bytes of the pointers (RFC 6901) to all leaves together: scalars, arrays and empty objects.
+/// Returns the total length in bytes of the pointers (RFC 6901) to all leaves: scalars, arrays and empty
+/// objects.
 fn pointers_len(document: &Map<String, Value>) -> usize {
     leaf_pointers_len(document, 0)
 }
@@ -139,7 +140,7 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// Returns the bytes of `value` as compact JSON, with numbers as plain decimals.
+/// Returns the length in bytes of `value` as compact JSON, with numbers as plain decimals.
 pub fn compact_len(value: &Value) -> usize {
     match value {
         Value::Null => 4,
@@ -151,7 +152,8 @@ pub fn compact_len(value: &Value) -> usize {
     }
 }
 
-/// Returns the bytes of an object with these members as compact JSON, with numbers as plain decimals.
+/// Returns the length in bytes of an object with these members as compact JSON, with numbers as plain
+/// decimals.
 pub fn compact_object_len(members: &Map<String, Value>) -> usize {
     list_len(members.iter().map(|(name, value)| string_len(name) + 1 + compact_len(value)))
 }
@@ -228,7 +230,7 @@ fn read_string(reader: &mut impl JsonReader) -> Result<Value, ReadError> {
 
 const NO_NUL: &str = "the text contains the character U+0000, which PostgreSQL cannot store: leave it out";
 
-/// Returns the depth inside one more container. The reader refuses what is too deep for any request, before
+/// Returns the depth inside one more container. The reader refuses nesting too deep for any request, before
 /// recursion could exhaust the stack; [`check_document`] checks the exact limit of documents.
 fn enter_container(depth: usize) -> Result<usize, ReadError> {
     if depth >= MAX_DOCUMENT_DEPTH + MAX_ENVELOPE_DEPTH {
@@ -264,8 +266,7 @@ fn syntax_error(error: ReaderError) -> ReadError {
     ReadError::Syntax { line: line + 1, column: column + 1, message }
 }
 
-/// Returns what `serde_json` says is wrong with the text, which people are used to; `None` if it finds
-/// nothing.
+/// Returns the message of `serde_json` for the text, which more people know; `None` if it accepts the text.
 fn serde_message(text: &[u8]) -> Option<String> {
     let error = serde_json::from_slice::<serde::de::IgnoredAny>(text).err()?.to_string();
     Some(error.rsplit_once(" at line ").map_or(error.as_str(), |(words, _)| words).to_owned())

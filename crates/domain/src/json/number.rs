@@ -1,4 +1,4 @@
-//! Numbers: only those are accepted that are returned as exactly the number that was written.
+//! Numbers: one is accepted only if exactly the same number can be returned.
 
 use serde_json::Number;
 
@@ -6,7 +6,7 @@ use serde_json::Number;
 /// of an IEEE 754 double.
 ///
 /// # Errors
-/// The rule, if the number would be returned as another one.
+/// The rule, if a different number would be returned.
 pub(super) fn parse_number(text: &str) -> Result<Number, String> {
     let decimal = Decimal::from_json_text(text);
     if let Some(integer) = decimal.integer() {
@@ -27,7 +27,7 @@ pub(super) fn parse_number(text: &str) -> Result<Number, String> {
     Number::from_f64(double).ok_or_else(rule)
 }
 
-/// Returns the bytes of `number` as a plain decimal, without an exponent.
+/// Returns the length in bytes of `number` as a plain decimal, without an exponent.
 pub(super) fn plain_len(number: &Number) -> usize {
     if number.is_f64() {
         return Decimal::from_json_text(&number.to_string()).plain_len();

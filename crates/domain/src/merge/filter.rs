@@ -1,4 +1,4 @@
-//! Removing from a node's document what the locks of its ancestors keep out.
+//! Removes the values that ancestors have locked from a node's document.
 
 use serde_json::{Map, Value};
 
@@ -9,16 +9,16 @@ use super::patterns::Locks;
 use super::slot::{MergeSlot, SlotValue};
 use super::view::SlotView;
 
-/// Removes from the document of node `at` what the locks of its ancestors keep out: values at or under a
+/// Removes the values that ancestors have locked from the document of node `at`: values at or under a
 /// locked pointer, and values that are not objects where an object around a locked value must be.
 pub(crate) struct LockFilter<'s, 'a> {
     pub(crate) at: usize,
-    /// Receives what was removed, unless it equals what is inherited.
+    /// Receives the removed values, except those that equal what is inherited.
     pub(crate) blocked: &'s mut Vec<BlockedNote<'a>>,
 }
 
 impl<'a> LockFilter<'_, 'a> {
-    /// Returns the document without what is blocked. The objects around blocked values stay.
+    /// Returns the document without the blocked values. The objects around them stay.
     pub(crate) fn filter(
         &mut self,
         data: &'a Map<String, Value>,

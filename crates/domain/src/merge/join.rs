@@ -14,10 +14,10 @@ use super::removal::retain_locked;
 use super::slot::{MergeSlot, Shadow, SlotValue};
 use crate::inheritance::{Inheritance, Strategy};
 
-/// Merges the document of one node over what it inherits.
+/// Merges the document of one node over the inherited one.
 pub(crate) struct NodeJoin<'s, 'a> {
     pub(crate) at: usize,
-    /// What each node of the chain declares.
+    /// The rules of each node of the chain.
     pub(crate) declared: &'s [Option<&'a Inheritance>],
     /// The locks of the node's ancestors, at the root.
     pub(crate) locks: &'s Locks<'a>,
@@ -125,8 +125,8 @@ impl<'a> NodeJoin<'_, 'a> {
         let mut lost = Vec::new();
         let old = mem::replace(slot, own);
         let kept = retain_locked(old, &locks, path, &mut lost);
-        // The shadows go to the new value. Only if it has no leaf that could take them do they go to what was
-        // locked.
+        // The shadows go to the new value. Only if it has no leaf that could take them do they go to the
+        // locked values.
         let shadows = into_shadows(lost);
         match kept {
             Some(kept) if slot.is_empty_object() => {

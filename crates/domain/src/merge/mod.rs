@@ -18,8 +18,8 @@
 //! The merged document is a tree of slots that borrow from the documents. An object that one node wrote stays
 //! a reference to it until another node's document reaches inside it; nothing is copied until the result is
 //! serialized. Each slot carries its provenance: the node, the strategy, and for a leaf the values that it
-//! replaced. There is only one implementation, explained or not: [`Merged::explain`] reads out what the merge
-//! kept anyway. The patterns of `unset`, `strategies` and `locked` are trees that are walked together with
+//! replaced. A merge records them whether or not it is explained: [`Merged::explain`] only formats what was
+//! recorded. The patterns of `unset`, `strategies` and `locked` are trees that are walked together with
 //! the document, so that a pattern costs nothing where it cannot match.
 //!
 //! # Cost
@@ -114,7 +114,7 @@ fn add_changed(blocked: Blocked, old: Option<&Value>, added: &mut Vec<Blocked>) 
     }
 }
 
-/// A merge in progress: what the nodes so far resolve to, and what they declare for their descendants.
+/// A merge in progress: the document and the rules of the nodes merged so far.
 #[derive(Default)]
 pub struct Fold<'a> {
     root: Option<MergeSlot<'a>>,
@@ -159,7 +159,8 @@ impl<'a> Fold<'a> {
         Merged { root: self.root, notes: self.notes }
     }
 
-    /// Returns what the locks of the nodes so far would keep out of the next node's document.
+    /// Returns the values of `data`, the next node's document, that the locks of the nodes so far would keep
+    /// out.
     pub fn blocked(&self, data: &'a Map<String, Value>) -> Vec<Blocked> {
         let mut blocked = Vec::new();
         let inherited = self.root.as_ref().map(SlotView::Slot);
@@ -167,7 +168,7 @@ impl<'a> Fold<'a> {
         provenance::blocked(&blocked)
     }
 
-    /// Returns what the newest node inherits, reduced by its own rules.
+    /// Returns the document that the newest node inherits, reduced by the node's own rules.
     fn inherited(
         &mut self,
         root: Option<MergeSlot<'a>>,

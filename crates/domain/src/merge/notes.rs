@@ -1,11 +1,12 @@
-//! What happened during a merge that the merged document does not show.
+//! The events of a merge that the merged document does not show.
 
 use serde_json::Value;
 
 use super::slot::SlotValue;
 use crate::inheritance::Strategy;
 
-/// What the nodes merged so far removed, were refused, or declared in vain; in no particular order.
+/// The values that the nodes merged so far unset, the values that locks blocked, and the strategies that did
+/// not fit; in no particular order.
 #[derive(Default)]
 pub(crate) struct Notes<'a> {
     pub(crate) unset: Vec<UnsetNote<'a>>,

@@ -1,4 +1,4 @@
-//! Turning what a merge kept into the explanation of its result.
+//! Builds the explanation of a merge from its slots and notes.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +41,8 @@ pub(crate) fn explain(root: Option<&MergeSlot<'_>>, notes: &Notes<'_>) -> Explan
     Explanation { leaves, unset, blocked: blocked(&notes.blocked), not_applicable }
 }
 
-/// Returns what locks kept out, sorted by node, then by pointer; at the same pointer, a refused `unset` comes
-/// before a refused value.
+/// Returns the values that locks kept out and the refused `unset`s, sorted by node, then by pointer; at the
+/// same pointer, a refused `unset` comes before a refused value.
 pub(crate) fn blocked(notes: &[BlockedNote<'_>]) -> Vec<Blocked> {
     let report = |note: &BlockedNote<'_>| Blocked {
         pointer: note.pointer.clone(),

@@ -9,11 +9,11 @@ use super::link::Link;
 use crate::explain::{Explanation, Origin, SourceElement};
 use crate::pointer;
 
-/// Why an explanation does not belong to a chain.
+/// The reason why an explanation does not belong to a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebuildError {
     /// The chain lacks a source of a leaf.
-    #[error("Node {at} of the chain has no value for {pointer:?}: explain this chain again.")]
+    #[error("node {at} of the chain has no value for {pointer:?}: explain this chain again")]
     NoSource {
         /// The leaf.
         pointer: String,
@@ -22,7 +22,7 @@ pub enum RebuildError {
     },
     /// A leaf contradicts the others.
     #[error(
-        "The leaf {pointer:?} has no place in the document: it is not a pointer, or is inside another leaf."
+        "the leaf {pointer:?} has no place in the document: it is not a pointer, or is inside another leaf"
     )]
     NoPlace {
         /// The leaf.

@@ -1,4 +1,4 @@
-//! Removing from what a node inherits, except for what the locks of its ancestors keep.
+//! Removes values from the document that a node inherits, except those that its ancestors have locked.
 
 use super::members::SortedMembers;
 use super::notes::{BlockedNote, UnsetNote};
@@ -13,7 +13,7 @@ pub(crate) struct LostLeaf<'a> {
     pub(crate) slot: MergeSlot<'a>,
 }
 
-/// Removes everything except what is locked and the objects around it. The removed leaves are added to
+/// Removes everything except locked values and the objects around them. The removed leaves are added to
 /// `lost`.
 pub(crate) fn retain_locked<'a>(
     slot: MergeSlot<'a>,
@@ -47,8 +47,8 @@ pub(crate) struct UnsetWalk<'s, 'a> {
     pub(crate) blocked: &'s mut Vec<BlockedNote<'a>>,
 }
 
-/// Whether a pattern of `unset` matches a member or an object around it, so that the
-/// member should be removed.
+/// Whether a pattern of `unset` matches a member or an object around it, so that the member should be
+/// removed.
 #[derive(Clone, Copy, PartialEq)]
 enum Coverage {
     Outside,

@@ -24,8 +24,8 @@ pub(crate) struct MergeSlot<'a> {
 pub(crate) enum SlotValue<'a> {
     /// A value as node `at` wrote it.
     Whole { at: usize, value: &'a Value },
-    /// An object with members of several nodes, or without some of one node's; node `at` was the first to
-    /// write it.
+    /// An object with members of several nodes, or from which members were removed; node `at` was the first
+    /// to write it.
     Object { at: usize, members: SlotMembers<'a> },
     /// An array that a strategy merged; node `at` was the last to contribute.
     List { at: usize, elements: Vec<Element<'a>> },
@@ -33,7 +33,8 @@ pub(crate) enum SlotValue<'a> {
 
 /// A leaf that was replaced and is no longer part of the document.
 pub(crate) struct Shadow<'a> {
-    /// The names on the path to where it was; `None` if it was where the leaf is that has it in its past.
+    /// The names on the path to its former position; `None` if that is the position of the leaf that has it
+    /// in its past.
     pub(crate) names: Option<Vec<&'a str>>,
     pub(crate) value: SlotValue<'a>,
 }

@@ -40,7 +40,7 @@ impl<'s, 'a> SlotView<'s, 'a> {
         }
     }
 
-    /// Whether this equals `value`, if at least one of the two is not an object.
+    /// Whether this equals `value`; at least one of the two must not be an object.
     pub(crate) fn equals(self, value: &Value) -> bool {
         match self {
             SlotView::Value(mine) => mine == value,
@@ -82,8 +82,8 @@ impl<'s, 'a> SlotView<'s, 'a> {
     }
 }
 
-/// Returns the beginning of the pointers of a member's leaves. It is different for each member, and so
-/// sufficient for sorting members by the pointers of their leaves.
+/// Returns the beginning that the pointers of a member's leaves share. It is different for each member, and
+/// so sufficient for sorting members by the pointers of their leaves.
 fn sort_key((name, member): &(&str, SlotView<'_, '_>)) -> String {
     let mut text = pointer::escape(name).into_owned();
     if !member.members().is_empty() {

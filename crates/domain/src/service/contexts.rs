@@ -99,7 +99,7 @@ impl Service {
             found.add(changes, wanted, |change| compact_len(&change.content));
         }
         if let (Some(id), true, true) = (context, found.is_empty(), first_page) {
-            // A node that exists but was not written yet has no changes, which is not an error.
+            // A node that exists but has not been written yet has no changes, which is not an error.
             self.get(caller, &Address::Id(id.clone())).await?;
         }
         Ok(Page::from_gathering(&list, found, |change| format!("{} {}", change.revision, change.context_id)))

@@ -1,4 +1,4 @@
-//! Deciding what a write does, from the request and the context as it was read. No port is called here.
+//! Decides what a write does, from the request and the context as it was read. No port is called here.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::tree::{Address, Level, Place, Scope};
 pub struct WriteOptions {
     /// The condition under which it is done.
     pub condition: Condition,
-    /// What happens if ancestors are missing.
+    /// The treatment of missing ancestors.
     pub parents: Parents,
     /// The key under which a success is remembered, and the hash of the request.
     pub idempotency: Option<(IdempotencyKey, RequestHash)>,
@@ -43,7 +43,7 @@ pub enum Condition {
     Absent,
 }
 
-/// What happens if ancestors of a new node are missing.
+/// The treatment of missing ancestors of a new node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parents {
     /// They are created, empty, at version 0.
@@ -53,7 +53,7 @@ pub enum Parents {
     MustExist,
 }
 
-/// What a caller wants written.
+/// The write that a caller requests.
 pub(super) enum Intent {
     Create(Map<String, Value>),
     Put(Map<String, Value>),
@@ -61,7 +61,7 @@ pub(super) enum Intent {
     Delete(Subtree),
 }
 
-/// What was read at the address of a write.
+/// The contexts that were read for a write.
 pub(super) struct WriteSnapshot {
     /// The live ancestors that exist, global first.
     pub(super) ancestors: Vec<Arc<Context>>,
@@ -71,7 +71,7 @@ pub(super) struct WriteSnapshot {
     pub(super) at: Timestamp,
 }
 
-/// What a write does: a commit, or only an answer because nothing changes.
+/// The decision on a write: a commit, or only an answer because nothing changes.
 pub(super) enum Decision {
     Commit { expect: Expect, ensure_path: Option<EnsurePath>, op: Op, effect: Effect },
     Answer(Written),
@@ -87,10 +87,10 @@ pub(super) struct WriteDecider<'a> {
 }
 
 impl WriteDecider<'_> {
-    /// Returns what `intent` does to what was read.
+    /// Returns the decision on `intent`, given the contexts that were read.
     ///
     /// # Errors
-    /// Why it must not be done.
+    /// The reason why the write is refused.
     pub(super) fn decide(&self, intent: &Intent, read: &WriteSnapshot) -> Result<Decision, Error> {
         match intent {
             Intent::Create(body) => self.create(body, read),
@@ -253,7 +253,8 @@ fn level_of(context: &Context) -> Option<Level> {
     context.place.as_ref().map(|place| place.level)
 }
 
-/// Checks what content alone does not show: that its expiry is in the future, and the locks of its ancestors.
+/// Checks the rules that depend on time and ancestors: the expiry is in the future, and the write changes no
+/// locked value.
 fn check_content(content: &Content, current: Option<&Context>, read: &WriteSnapshot) -> Result<(), Error> {
     if content.expires_at.is_some_and(|at| at <= read.at) {
         let rule =
@@ -281,7 +282,7 @@ fn check_content(content: &Content, current: Option<&Context>, read: &WriteSnaps
     if faults.is_empty() { Ok(()) } else { Err(Error::Locked(faults)) }
 }
 
-/// Returns a node as people name it.
+/// Describes a node for people.
 fn describe_node(node: &Context) -> String {
     match node.place.as_ref().map(|place| (place.level, &place.node_key)) {
         Some((level, Some(key))) => format!("the {level} '{key}' ({})", node.id),

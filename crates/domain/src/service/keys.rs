@@ -16,7 +16,7 @@ use crate::ports::KeyQuery;
 pub struct KeyRequest {
     /// The name that people give it.
     pub name: String,
-    /// What its bearer may do.
+    /// The access of its bearer.
     pub access: Access,
     /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,

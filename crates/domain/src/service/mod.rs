@@ -1,4 +1,4 @@
-//! The service: everything that Context Service does, behind one type.
+//! The service: one type that does everything that Context Service does.
 //!
 //! [`Service`] is the only way in. HTTP, the command line and every later interface call it, and only it
 //! calls the [`ports`](crate::ports). Every operation that reads or changes a tenant's data takes the
@@ -9,23 +9,23 @@
 //! A process builds one `Service` over one store and shares it in an `Arc`. All operations take `&self` and
 //! may run concurrently. Between requests it keeps two things, both of which may be lost at any time: the
 //! write queues, and the resolved contexts in memory. There is no background task and nothing to shut down;
-//! dropping an operation's future is safe, and whether a write in progress is done is then not known, as with
-//! a lost connection.
+//! dropping an operation's future is safe, but as with a lost connection it is then unknown whether a write
+//! in progress was done.
 //!
 //! # How a write is done
-//! 1. **Read.** One call reads the addressed context with its ancestors, in one snapshot.
-//! 2. **Decide.** The new content is computed and checked without any call: conditions (`If-Match`), patches,
-//!    limits, the locks of ancestors, expiry. The decision is an error, an answer (nothing changes), or a
-//!    commit.
-//! 3. **Commit.** One call carries out the commit if the context still is as it was read, and records the
-//!    change.
+//! 1. **Read.** One port call reads the addressed context with its ancestors, in one snapshot.
+//! 2. **Decide.** The new content is computed and checked without a port call: conditions (`If-Match`),
+//!    patches, limits, the locks of ancestors, expiry. The decision is an error, an answer (nothing changes),
+//!    or a commit.
+//! 3. **Commit.** One port call carries out the commit if the context is still as it was read, and records
+//!    the change.
 //!
 //! If another write was committed between 1 and 3, the commit is a conflict. If the caller named a version,
 //! the write fails with [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) and the
 //! current context. Otherwise the write starts again at 1: a patch is applied to the new content, and nothing
 //! is lost. After [`FREE_WRITE_ATTEMPTS`](crate::limits::FREE_WRITE_ATTEMPTS) conflicts it waits in a queue
-//! for its address, in which the writes of this process run one after the other, so that they do not keep
-//! defeating each other. Writes of other processes can still come first; after
+//! for its address, in which the writes of this process run one after the other, so that they do not conflict
+//! with each other again. Writes of other processes can still come first; after
 //! [`MAX_WRITE_ATTEMPTS`](crate::limits::MAX_WRITE_ATTEMPTS) attempts the write fails with
 //! [`Error::Contended`](crate::error::Error::Contended), and nothing was written.
 //!
@@ -36,9 +36,9 @@
 //!
 //! # Which layer retries what
 //! The service retries one thing: a write that was refused because another one was committed first, as above.
-//! It does not retry a call that failed. What a store retries inside a call is documented there (in
+//! It does not retry a port call that failed. What a store retries inside a call is documented there (in
 //! `context-store`, the modules `postgres::commit` and `postgres::pool`); it may only retry reads, and writes
-//! that certainly were not done. A write whose result is unknown
+//! that were certainly not done. A write whose result is unknown
 //! ([`Error::OutcomeUnknown`](crate::error::Error::OutcomeUnknown)) is retried by no layer: the caller
 //! repeats it with the same idempotency key.
 //!

@@ -1,5 +1,5 @@
 //! Queues of writes, one per address: writes that lost several conflicts wait for their turn instead of
-//! racing on.
+//! racing again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use async_lock::MutexGuardArc;
 #[derive(Default)]
 pub(super) struct WriteQueues(Mutex<HashMap<String, Arc<async_lock::Mutex<()>>>>);
 
-/// The turn of one write. The next one follows when it is dropped.
+/// The turn of one write. When it is dropped, the next write has its turn.
 pub(super) struct QueueTurn<'a> {
     queues: &'a WriteQueues,
     name: String,

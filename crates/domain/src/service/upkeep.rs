@@ -38,7 +38,7 @@ impl Service {
         self.ports.upkeep.ready().await
     }
 
-    /// Returns what the store is and how it is connected, in words for operators.
+    /// Returns facts about the store and its connection, in words for operators.
     ///
     /// # Errors
     /// Those of the store.

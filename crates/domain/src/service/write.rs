@@ -122,7 +122,8 @@ impl Service {
         }
     }
 
-    /// Repeats [`Self::attempt`] until it gives a result, after the first conflicts in a queue.
+    /// Repeats [`Self::attempt`] until it returns a result; after [`FREE_WRITE_ATTEMPTS`] conflicts, in a
+    /// queue.
     async fn attempts(
         &self,
         caller: &Caller,
@@ -181,7 +182,7 @@ impl Service {
             (Outcome::ParentMissing, _) => match decider.address {
                 Some(Address::Scope(scope)) => Err(Error::ParentMissing(scope.parent().unwrap_or_default())),
                 _ => Err(Error::Internal {
-                    detail: "the store missed a parent of a context outside the tree".to_owned(),
+                    detail: "the store reported a missing parent of a context outside the tree".to_owned(),
                 }),
             },
         }

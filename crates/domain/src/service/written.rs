@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::context::{Context, Etag};
 
-/// What a write did, and the context after it.
+/// The effect of a write, and the context after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// What it did.
+    /// The effect of the write.
     pub effect: Effect,
     /// The version after the write; after a deletion, the version that the deletion made.
     pub etag: Etag,
@@ -17,7 +17,7 @@ pub struct Written {
     pub replayed: bool,
 }
 
-/// What a write did.
+/// The effect of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Wrote a context for the first time.
@@ -29,7 +29,7 @@ pub enum Effect {
 }
 
 impl Written {
-    /// Returns the result of a write that left `context`, or deleted it.
+    /// Returns the result of a write; `context` is the context after it, or before it if it was deleted.
     pub(super) fn from_context(effect: Effect, context: &Context) -> Self {
         if effect == Effect::Deleted {
             let etag = Etag { id: context.id.clone(), version: context.version.saturating_add(1) };

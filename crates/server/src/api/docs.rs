@@ -1,5 +1,5 @@
-//! The OpenAPI document, and a page that shows it. The page is our own: it loads nothing from elsewhere, and
-//! all of it is smaller than a viewer's logo.
+//! The OpenAPI document, and a page that shows it. The page is our own: it is small, and loads nothing from
+//! elsewhere.
 
 use std::sync::Arc;
 

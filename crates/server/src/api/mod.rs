@@ -63,8 +63,8 @@ pub fn openapi_document() -> OpenApi {
     openapi::describe(routes().into_iter().map(|route| route.rules))
 }
 
-/// The document as JSON. It is made once, because that takes milliseconds that any client could spend again
-/// and again.
+/// The document as JSON. It is built once: building it takes milliseconds, and any client may request it at
+/// any rate.
 static DOCUMENT: LazyLock<Result<Value, String>> = LazyLock::new(|| {
     let document = serde_json::to_value(openapi_document());
     document.map_err(|error| format!("the OpenAPI document cannot be written as JSON: {error}"))

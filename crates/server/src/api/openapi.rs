@@ -183,8 +183,7 @@ fn header_parameters(spec: &OperationSpec) -> impl Iterator<Item = Parameter> {
         headers.push(header("If-Match", about, tags(), &etag));
     }
     if spec.conditions == ConditionHeaders::IfMatchOrAbsent {
-        let about =
-            "Only `*` is allowed: write only if the context does not exist. Not together with If-Match.";
+        let about = "Only `*` is allowed: write only if the context does not exist. Excludes If-Match.";
         headers.push(header("If-None-Match", about, schemas::enum_schema(&["*"]), "*"));
     }
     if spec.conditions == ConditionHeaders::IfNoneMatch {
@@ -192,8 +191,8 @@ fn header_parameters(spec: &OperationSpec) -> impl Iterator<Item = Parameter> {
     }
     if spec.idempotency == IdempotencySupport::Honoured {
         let about = format!(
-            "Names this request for {IDEMPOTENCY_WINDOW_HOURS} hours: repeated with the same key, it is not \
-             done again, and the first response is returned."
+            "Names this request for {IDEMPOTENCY_WINDOW_HOURS} hours: if it is repeated with the same key, \
+             it is not done again, and the first result is returned."
         );
         let key = string_schema().pattern(Some(format!("^[!-~]{{1,{MAX_IDEMPOTENCY_KEY_BYTES}}}$")));
         headers.push(header("Idempotency-Key", &about, key.into(), "7f3c1a"));
@@ -271,8 +270,8 @@ fn success_responses(spec: &'static OperationSpec) -> impl Iterator<Item = (Stri
             |success: &Success| matches!(success, Success::Ok(ResponseShape::Resolved | ResponseShape::View));
         if resolves(success) || *success == Success::NotModified && spec.successes.iter().any(resolves) {
             let text = "How a resolved context was produced: `validated` if it was in memory and the store \
-                        has just shown that nothing it was merged from has changed, `miss` if it was merged \
-                        again.";
+                        has just confirmed that nothing it was merged from has changed, `miss` if it was \
+                        merged for this request.";
             response = response.header("Context-Cache", response_header(text));
         }
         if spec.idempotency == IdempotencySupport::Honoured {
@@ -303,7 +302,7 @@ fn problem_responses(route: RouteRules) -> impl Iterator<Item = (String, Respons
             response = response.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
         }
         if *status == StatusCode::UNAUTHORIZED {
-            let about = "`Bearer`; with `error=\"invalid_token\"` if a token was sent that is not valid.";
+            let about = "`Bearer`; with `error=\"invalid_token\"` if the token that was sent is not valid.";
             response = response.header("WWW-Authenticate", response_header(about));
         }
         if same.iter().any(|(_, kind)| kind.may_be_retried()) {

@@ -384,7 +384,7 @@ fn object(required: &[&str], members: &[(&'static str, RefOr<Schema>)]) -> RefOr
     build(required, members).into()
 }
 
-/// Returns the schema of an object without other members.
+/// Returns the schema of an object that allows no other members.
 fn closed(required: &[&str], members: &[(&'static str, RefOr<Schema>)]) -> RefOr<Schema> {
     build(required, members).additional_properties(Some(AdditionalProperties::FreeForm(false))).into()
 }
@@ -411,8 +411,8 @@ fn pattern_schema(pattern: impl Into<String>) -> RefOr<Schema> {
     string_schema().pattern(Some(pattern)).into()
 }
 
-/// A node key: no control characters, and neither `.` nor `..`: up to two dots and another character, or more
-/// dots.
+/// The pattern of a node's key: no control characters, and neither `.` nor `..`, so at most two dots before
+/// another character, or at least three dots.
 const NODE_KEY: &str = concat!(
     r"^(\.{0,2}[^.\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     r"|\.{3}[^\u0000-\u001f\u007f-\u009f]*)$"

@@ -1,4 +1,5 @@
-//! Descriptions of operations: what each takes and answers, enforced on every request and printed as OpenAPI.
+//! Descriptions of operations: what each accepts and returns, enforced on every request and printed as
+//! OpenAPI.
 
 use context_domain::access::Permission;
 use context_domain::error::Code;
@@ -15,11 +16,11 @@ pub(crate) struct OperationSpec {
     pub(crate) id: &'static str,
     /// The group of the operation.
     pub(crate) tag: ApiTag,
-    /// What it does, in a few words.
+    /// The purpose, in a few words.
     pub(crate) summary: &'static str,
-    /// What else a caller needs to know.
+    /// Further information for callers; may be empty.
     pub(crate) description: &'static str,
-    /// Who may use it.
+    /// The callers that may use it.
     pub(crate) access: OperationAccess,
     /// The query parameters that it honours; any other is refused.
     pub(crate) parameters: &'static [QueryParameter],
@@ -53,7 +54,7 @@ impl OperationSpec {
     };
 }
 
-/// An operation at a path: what a request there is checked against.
+/// An operation at a path: the rules that a request there is checked against.
 #[derive(Clone, Copy)]
 pub(crate) struct RouteRules {
     pub(crate) path: &'static str,
@@ -74,7 +75,7 @@ impl RouteRules {
     }
 }
 
-/// A method.
+/// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Get,
@@ -254,7 +255,7 @@ pub(crate) enum Success {
     NoContent,
     /// 304
     NotModified,
-    /// 503, and yet not a problem: the findings of a health check are the response.
+    /// 503, but not a problem: the response has the findings of a health check.
     Unhealthy(ResponseShape),
 }
 

@@ -1,9 +1,9 @@
-//! What an operation requires of its caller.
+//! The access that an operation requires of its caller.
 
 use context_domain::access::{Caller, Permission};
 use context_domain::error::Error;
 
-/// Who may use an operation.
+/// The callers that may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OperationAccess {
     /// Everybody, without a credential.

@@ -25,8 +25,8 @@ pub enum Authentication {
 ///
 /// One gate is shared by all requests of a process, whatever their transport. It keeps no state but the
 /// counter of its refusal log, so requests never wait for each other. Keys are looked up in the store on each
-/// request: a key that was revoked is refused from then on, and if the store does not answer in time, nobody
-/// is let in.
+/// request: a key that was revoked is refused from then on, and if the store does not respond in time, no
+/// caller is admitted.
 pub(crate) struct Gate {
     service: Arc<Service>,
     authentication: Authentication,
@@ -35,7 +35,7 @@ pub(crate) struct Gate {
     refusals: RefusalLog,
 }
 
-/// Why a caller could not be identified.
+/// The reason why a caller could not be identified.
 #[derive(Debug)]
 pub(crate) enum IdentityError {
     /// No token was sent.
@@ -48,7 +48,7 @@ pub(crate) enum IdentityError {
     Service(Error),
 }
 
-/// The name of every caller if nobody authenticates.
+/// The name of every caller if authentication is off.
 const ANONYMOUS: &str = "anonymous";
 
 impl Gate {
@@ -56,7 +56,7 @@ impl Gate {
         Self { service, authentication, timeout, refusals: RefusalLog::default() }
     }
 
-    /// Returns the principal that `token` identifies; an operator named `anonymous` if nobody authenticates.
+    /// Returns the principal that `token` identifies; an operator named `anonymous` if authentication is off.
     pub(crate) async fn identify(&self, token: Option<&str>) -> Result<Principal, IdentityError> {
         if self.authentication == Authentication::Open {
             return Ok(Principal { name: ANONYMOUS.to_owned(), access: Access::Operator });

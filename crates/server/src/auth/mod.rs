@@ -7,8 +7,8 @@
 //!    with it.
 //! 2. [`Gate::admit`] checks that the caller (principal, tenant and request id) may use the operation.
 //!
-//! `Service` checks access again before it reads anything: the gate makes refusals early and equal, it does
-//! not replace that check.
+//! `Service` checks access again before it reads anything: the gate makes refusals early and uniform, and
+//! does not replace that check.
 
 mod access;
 mod gate;

@@ -93,8 +93,8 @@ async fn collect_bytes(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Pro
     }
 }
 
-/// Reads on up to a limit: if the connection closes while its client still sends, it is reset, and the client
-/// never reads the response.
+/// Reads and discards the rest, up to a limit: if the connection closes while its client is still sending, it
+/// is reset, and the client never reads the response.
 async fn discard(mut body: Body) {
     let mut left = MAX_DISCARDED_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
@@ -141,8 +141,8 @@ fn check_media_type(
     }
 }
 
-/// Returns the media type of the body in lower case. Its only parameter may be the charset that JSON always
-/// has.
+/// Returns the media type of the body in lower case. The only parameter allowed is `charset=utf-8`, which
+/// is always true of JSON.
 fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

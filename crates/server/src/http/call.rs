@@ -38,7 +38,7 @@ use crate::api::spec::{CREATE_PARENTS, RouteRules, SCOPE};
 /// nothing has been written then. Readers may be called in any order and any number of times.
 pub(crate) struct Call {
     parts: Parts,
-    /// Who calls; `None` for public operations.
+    /// The authenticated principal; `None` for public operations.
     principal: Option<Principal>,
     /// The path's parameters, decoded.
     segments: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Call {
         Ok(Self { parts, principal, segments, query: Query::default(), body: Bytes::new(), request_id })
     }
 
-    /// Reads the rest of the request, and refuses what the operation does not honour.
+    /// Reads the rest of the request, and refuses every part that the operation does not honour.
     pub(crate) async fn receive(mut self, rules: RouteRules, body: Body) -> Result<Self, Problem> {
         self.query = Query::parse(self.parts.uri.query().unwrap_or_default(), rules.parameters())?;
         conditions::refuse_unhonoured(rules.spec, &self.parts.headers)?;
@@ -153,12 +153,13 @@ impl Call {
         conditions::refuse_header(&self.parts.headers, &IF_NONE_MATCH, "If-None-Match", rule)
     }
 
-    /// Returns who calls. A public operation has no principal, and must not ask for one.
+    /// Returns the principal. A public operation has none, and must not call this.
     fn principal(&self) -> Result<Principal, Problem> {
         self.principal.clone().ok_or_else(credential::no_token)
     }
 
-    /// Returns the hash of everything that makes two requests the same one.
+    /// Returns the hash by which a repeated request is recognised: of its method, target, conditions, media
+    /// type and body.
     fn hash(&self) -> RequestHash {
         let header = |name: &HeaderName| {
             let values: Vec<_> = self.parts.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();

@@ -14,7 +14,7 @@ use crate::api::spec::{ConditionHeaders, IdempotencySupport, OperationSpec};
 
 /// The request header that names a write, so that repeating the request does not repeat the write.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The response header of a write that an earlier request did.
+/// The response header that says that an earlier request did the write.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The value of `If-Match` or `If-None-Match`.
@@ -138,8 +138,8 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName, title: &str) -> Result<Op
         return Ok(Some(EntityTags::Any));
     }
     let malformed = || {
-        let rule = "the value must be *, or entity tags in double quotes with commas between them, as the \
-                    ETag header has them: \"ctx_0197…@3\"";
+        let rule = "the value must be *, or entity tags in double quotes, separated by commas, as in the \
+                    ETag header: \"ctx_0197…@3\"";
         Problem::bad_parameter(title, rule)
     };
     let tags = parse_tag_list(&text).filter(|tags| !tags.is_empty()).ok_or_else(malformed)?;

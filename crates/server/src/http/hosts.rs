@@ -53,7 +53,7 @@ impl FromStr for HttpHost {
 }
 
 impl HttpHost {
-    /// Whether the name means this machine without asking a name server.
+    /// Whether this is `localhost` or a loopback address, which no name server can redirect.
     fn is_loopback(&self) -> bool {
         self.0 == "localhost"
             || self.0 == format!("[{}]", Ipv6Addr::LOCALHOST)

@@ -45,8 +45,8 @@ pub(crate) async fn observe(
     .await
 }
 
-/// Returns the response to a request whose handler panicked. The panic's message may hold content: only the
-/// process's panic hook sees it.
+/// Returns the response to a request whose handler panicked. It leaves out the panic's message, which may
+/// contain content; only the process's panic hook sees that.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     let detail = "a handler panicked".to_owned();
     Problem::Service(Error::Internal { detail }).into_response()
@@ -68,7 +68,7 @@ pub(crate) async fn no_method() -> Problem {
 fn finish(mut response: Response, id: &str) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         problem.log();
-        // An inner layer counted the bytes of the body before it was written.
+        // An inner layer set it before the body was written.
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.to_json(id).to_string());
     }

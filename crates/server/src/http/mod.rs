@@ -34,7 +34,7 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<HttpHost>,
     /// Time for reading a request's body, and again for its response.
     pub request_timeout: Duration,
-    /// Requests in progress at the same time; one more is refused.
+    /// Maximum number of requests in progress at the same time; further ones are refused.
     pub max_concurrent_requests: usize,
 }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use context_domain::error::{Code, Error};
 use serde_json::{Map, Value};
 
-/// What a problem code is in HTTP.
+/// The HTTP form of a problem code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProblemKind {
     /// The HTTP status.
@@ -151,8 +151,8 @@ impl IntoResponse for Problem {
 }
 
 impl ProblemKind {
-    /// Returns what `code` is in HTTP. This match is the only place that says it: a code without an arm does
-    /// not compile.
+    /// Returns the HTTP form of `code`. This match is the only place that defines it, and it does not compile
+    /// if a code has no arm.
     pub(crate) fn from_code(code: Code) -> Self {
         match code {
             Code::InvalidJson => Self::new(StatusCode::BAD_REQUEST, "The body is not JSON"),
@@ -160,9 +160,7 @@ impl ProblemKind {
             Code::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "A valid API key is required"),
             Code::Forbidden => Self::new(StatusCode::FORBIDDEN, "Not allowed"),
             Code::OwnerNeeded => Self::new(StatusCode::FORBIDDEN, "Only the store's owner can do this"),
-            Code::HostNotAllowed => {
-                Self::new(StatusCode::FORBIDDEN, "The server does not answer requests for this host")
-            }
+            Code::HostNotAllowed => Self::new(StatusCode::FORBIDDEN, "The server does not serve this host"),
             Code::OriginNotAllowed => {
                 Self::new(StatusCode::FORBIDDEN, "Pages of this origin may not call the server")
             }

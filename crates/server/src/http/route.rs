@@ -39,7 +39,7 @@ impl Route {
     ///
     /// The route runs the steps that every request needs, in the order in which they may refuse it: a permit,
     /// the caller, the rest of the request, the handler. A write that does not finish in time may still be
-    /// done by the store, so it is answered as unknown and not as failed.
+    /// done by the store, so its outcome is reported as unknown, not as failed.
     pub(crate) fn with_parameters<F, Handled>(
         more: &'static [QueryParameter],
         path: &'static str,
@@ -137,7 +137,7 @@ impl App {
     }
 }
 
-/// Returns the router's filter for the method; the router answers HEAD wherever it answers GET.
+/// Returns the router's filter for the method; the router accepts HEAD wherever it accepts GET.
 fn method_filter(verb: Verb) -> MethodFilter {
     match verb {
         Verb::Get => MethodFilter::GET,

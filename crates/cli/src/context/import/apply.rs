@@ -16,7 +16,7 @@ use super::source::{FileRefusal, SourceFiles};
 use super::undo::{DoneWrite, undo_writes};
 use crate::args::ImportArgs;
 
-/// Writes what is planned; in a dry run only reports what would be written.
+/// Carries out the plan; in a dry run, only reports what would be written.
 pub(super) async fn apply_plan(
     service: &Service,
     caller: &Caller,

@@ -12,7 +12,7 @@ use super::source::{FileRefusal, ImportSource, SourceFiles, SourceNode, WantedCo
 use crate::document::{Syntax, read_document};
 use crate::failure::CommandFailure;
 
-/// The end of the stem of a file of rules.
+/// The end of the name, before the extension, of a file of rules.
 const RULES: &str = ".inheritance";
 
 /// Reads the tree in the folder at `path`, global first.
@@ -54,7 +54,7 @@ struct NodeFiles {
 /// A folder and the keys that its path stands for.
 type KeyedFolder = (PathBuf, Vec<String>);
 
-/// What a path leads to, links followed.
+/// The kind of file that a path leads to after links are followed.
 enum PathKind {
     Folder,
     File,
@@ -91,7 +91,7 @@ impl FolderReader {
         Ok(below)
     }
 
-    /// Adds a file to its node; an error is why the file is ignored.
+    /// Adds a file to its node; an error is the reason why the file is ignored.
     fn file(&mut self, name: &str, path: &Path, keys: &[String]) -> Result<(), &'static str> {
         let syntax = Syntax::from_path(path).and_then(|_| name.rsplit_once('.'));
         let Some((stem, _)) = syntax else {
@@ -178,7 +178,7 @@ impl FolderReader {
         SourceNode { scope, files, wanted }
     }
 
-    /// Reads the content that a node is to have from its files.
+    /// Reads the content that a node should get from its files.
     fn wanted(&self, files: &SourceFiles, found: &NodeFiles) -> Result<WantedContent, Vec<FileRefusal>> {
         let mut refused = Vec::new();
         for paths in [&found.documents, &found.rules] {

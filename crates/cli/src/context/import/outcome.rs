@@ -1,10 +1,10 @@
-//! What happened to each node of an import.
+//! The outcome of an import for each node.
 
 use context_domain::tree::Scope;
 
 use super::source::{FileRefusal, SourceFiles};
 
-/// A node and what happened to it.
+/// A node and its outcome.
 pub(super) struct ImportItem {
     pub(super) scope: Scope,
     pub(super) files: SourceFiles,

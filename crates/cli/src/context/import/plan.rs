@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::source::{FileRefusal, SourceFiles, SourceNode, WantedContent};
 
-/// A node with what the import does to it.
+/// A node with the step that the import takes for it.
 pub(super) struct PlannedNode {
     pub(super) scope: Scope,
     pub(super) files: SourceFiles,
@@ -24,7 +24,7 @@ pub(super) struct PlannedNode {
     pub(super) step: Result<ImportStep, Vec<FileRefusal>>,
 }
 
-/// What the import does to a node.
+/// The step that the import takes for a node.
 pub(super) enum ImportStep {
     Write(Map<String, Value>),
     Nothing,

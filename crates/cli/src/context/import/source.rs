@@ -1,4 +1,4 @@
-//! What is to be imported, as read from a folder or a repository.
+//! The nodes to import, as read from a folder or a repository.
 
 use std::fmt;
 
@@ -29,11 +29,11 @@ pub(super) struct SourceFiles {
     pub(super) rules: Option<String>,
 }
 
-/// The content that a node is to have.
+/// The content that a node should get.
 pub(super) enum WantedContent {
     /// This document and these rules.
     Whole { document: Value, rules: Option<Value> },
-    /// Its present content, with this member of the document set.
+    /// Its current content, with this member of the document set.
     Member { name: &'static str, value: Value },
 }
 

@@ -22,8 +22,8 @@ pub(super) struct DoneWrite {
     pub(super) before: Option<Arc<Context>>,
 }
 
-/// Restores what was there before, unless somebody has written over it since, and sets the outcome of each
-/// item.
+/// Restores the contexts as they were before, except those that others have overwritten since, and
+/// sets the outcome of each item.
 ///
 /// New nodes are deleted first, from the bottom up, because a node with children cannot be deleted; then
 /// replaced nodes are restored from the top down, so that each is checked against the locks under which it
@@ -61,7 +61,7 @@ async fn delete_version(service: &Service, caller: &Caller, scope: &Scope, etag:
     service.delete(caller, &address, Subtree::MustBeEmpty, if_version(etag)).await.map(|_| ())
 }
 
-/// Deletes a node that was created as a parent, unless somebody has written to it or below it meanwhile.
+/// Deletes a node that was created as a parent, unless others have written to it or below it meanwhile.
 async fn delete_unwritten(service: &Service, caller: &Caller, scope: &Scope) -> Result<(), Error> {
     match service.get(caller, &Address::Scope(scope.clone())).await {
         Ok(node) if node.version == 0 => match delete_version(service, caller, scope, node.etag()).await {
