@@ -1,6 +1,6 @@
 -- Makes a tenant: its row in the directory, its schema, its tables and its global node. Returns whether the
--- tenant is new. An existing tenant without one of its tables or its global node is completed; any other is
--- left alone.
+-- tenant is new. An existing tenant that is at another revision, or lacks a table or its global node, is
+-- completed; any other is left alone.
 CREATE OR REPLACE FUNCTION public.provision_tenant(
     tenant_id text, generation uuid, created_at timestamptz, global_id text
 ) RETURNS boolean

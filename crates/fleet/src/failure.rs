@@ -5,15 +5,15 @@ use std::path::Path;
 
 use tokio_postgres::error::SqlState;
 
-/// Why a step failed. [`Installation::step_failed`](crate::installation::Installation::step_failed) makes the
-/// error of it that people see.
+/// Why a step failed. [`Installation::step_failed`](crate::installation::Installation::step_failed) turns it
+/// into the error that people see.
 #[derive(Debug)]
 pub(crate) enum FleetFailure {
     /// The database refused a statement, or the connection broke.
     Database(tokio_postgres::Error),
     /// A file cannot be made or written.
     File {
-        /// What could not be done, and the path.
+        /// The operation that failed, and the path.
         what: String,
         source: io::Error,
     },

@@ -1,4 +1,4 @@
-//! What an examination finds: an object of the installation, and what is wrong with it.
+//! The findings of an examination: an object of the installation, and what is wrong with it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use context_store::postgres::completeness::{Alteration, DatabaseObject, IS_OPEN}
 
 /// One object that is not as this version makes it.
 ///
-/// Repairs are decided from these fields. `Display` is for people: no program may depend on its words.
+/// Repairs are decided from these fields. `Display` is for people: no code may depend on its words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// The tenant that the object belongs to; `None` if it belongs to the installation as a whole.
@@ -66,12 +66,12 @@ pub enum FindingKind {
 }
 
 impl Finding {
-    /// A finding about the installation as a whole.
+    /// Returns a finding about the installation as a whole.
     pub(crate) fn of_control(object: DatabaseObject, kind: FindingKind) -> Self {
         Self { tenant: None, object, kind }
     }
 
-    /// A finding about a tenant.
+    /// Returns a finding about a tenant.
     pub(crate) fn of_tenant(tenant: &TenantId, object: DatabaseObject, kind: FindingKind) -> Self {
         Self { tenant: Some(tenant.clone()), object, kind }
     }

@@ -10,20 +10,20 @@ use crate::installation::{Installation, READ_ONLY};
 /// A PostgreSQL installation, seen by the role that owns it: the only way to examine, change or export one.
 ///
 /// **Life cycle.** [`Fleet::connect`] opens one connection and reads who is connected and who owns the
-/// installation. Every operation is a method; dropping the value closes the connection. It is made for one
-/// command and not kept: an ownership that changes later is not noticed.
+/// installation. Every operation is a method; dropping the value closes the connection. It is meant for one
+/// command and not kept: a later change of ownership is not noticed.
 ///
 /// **Operations.** [`examine`](Fleet::examine) and [`examine_for`](Fleet::examine_for) read only, and need no
 /// more than the right to read. [`bootstrap`](Fleet::bootstrap) makes and repairs, [`export`](Fleet::export)
-/// writes files, and [`recreate`](Fleet::recreate) drops what was exported. Whatever changes the database
-/// first checks that the role may, and acts as the owner of the installation where the connected role is a
-/// member of that role.
+/// writes files, and [`recreate`](Fleet::recreate) drops what was exported. An operation that changes the
+/// database first checks that the role may, and acts as the owner of the installation if the connected role
+/// is a member of it.
 ///
 /// **Concurrency.** A value does one thing at a time: operations that change something take `&mut self`. They
 /// open more connections for many tenants ([`Plan::workers`](crate::Plan::workers)). Any number of processes
 /// may bootstrap the same installation at once: the control schema is changed under an advisory lock, and
-/// each tenant under a lock on its row in the directory. Serving goes on meanwhile: no change waits longer
-/// for a lock than the lock timeout.
+/// each tenant under a lock on its row in the directory. Serving goes on meanwhile: no change waits for a
+/// lock longer than the lock timeout.
 ///
 /// **Failure.** Errors are [`Error::Unavailable`], with host, user, database and what to do in the message.
 /// Each tenant is changed in a transaction of its own, so that one that fails leaves the others alone and is
@@ -35,7 +35,7 @@ pub struct Fleet {
     connector: Connector,
 }
 
-/// What it takes to open one more connection to the same installation.
+/// The values that are needed to open one more connection to the same installation.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     pub(crate) url: PostgresUrl,
@@ -47,8 +47,8 @@ impl Fleet {
     /// Connects to the database that `url` names.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], naming host, user and database and what to do: where the database cannot be
-    /// reached, where its server is too old, and where its encoding is not UTF-8.
+    /// [`Error::Unavailable`], naming host, user and database and what to do: if the database cannot be
+    /// reached, its server is too old, or its encoding is not UTF-8.
     pub async fn connect(url: &PostgresUrl, mode: ConnectionMode) -> Result<Self, Error> {
         let session = Session::open(url, mode).await?;
         let mut installation = Installation::from_url(url);
@@ -82,7 +82,7 @@ impl Fleet {
     }
 
     /// Fails unless this role may change the installation, before anything is changed. From then on it acts
-    /// as the owner, where it is a member of the owner's role.
+    /// as the owner, if it is a member of the owner's role.
     pub(crate) async fn prepare_to_write(&mut self) -> Result<(), Error> {
         let rights = RoleRights::query(self.client(), self.installation()).await?;
         let installation = self.installation();
@@ -116,9 +116,9 @@ impl Fleet {
     }
 }
 
-/// Turns off just-in-time compilation: in catalogs that were never analyzed the planner takes lookups for so
-/// expensive that it compiles them, which takes longer than they do. Through a pooler, where the next
-/// statement may reach another server process, nothing is set.
+/// Turns off just-in-time compilation: with catalogs that were never analyzed, the planner overestimates the
+/// cost of lookups so much that it compiles them, which takes longer than running them. Through a pooler,
+/// where the next statement may reach another server process, nothing is set.
 async fn disable_jit(session: &Session) -> Result<(), tokio_postgres::Error> {
     match session.mode() {
         SessionMode::Direct => session.client().batch_execute("SET jit = off").await,
@@ -126,7 +126,7 @@ async fn disable_jit(session: &Session) -> Result<(), tokio_postgres::Error> {
     }
 }
 
-/// What the role may do.
+/// The privileges of the connected role.
 struct RoleRights {
     is_read_only: bool,
     /// Whether it may act as the owner of the installation.
@@ -160,7 +160,7 @@ impl RoleRights {
     }
 }
 
-/// Who is connected to what.
+/// Facts about the connection and the server.
 struct ServerFacts {
     user: String,
     database: String,

@@ -20,13 +20,13 @@ pub(crate) struct SqlFunction {
 /// Who may call a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Callers {
-    /// Every role, as PostgreSQL has it by default.
+    /// Every role, which is PostgreSQL's default.
     Everyone,
-    /// The owner, and whom it grants that to.
+    /// The owner, and the roles that it grants EXECUTE to.
     Granted,
 }
 
-/// Deletes expired contexts: the one function that serving calls.
+/// Deletes expired contexts: the one function that serving roles are granted.
 pub(crate) const CLEANUP: SqlFunction = SqlFunction {
     name: "cleanup_expired_contexts",
     argument_types: &["text"],
@@ -36,7 +36,7 @@ pub(crate) const CLEANUP: SqlFunction = SqlFunction {
     text: include_str!("../functions/cleanup_expired_contexts.sql"),
 };
 
-/// In the order in which they are made.
+/// The functions, in the order in which they are made.
 pub(crate) const FUNCTIONS: &[SqlFunction] = &[
     SqlFunction {
         name: "add_missing_constraints",
@@ -92,12 +92,12 @@ pub(crate) const FUNCTIONS: &[SqlFunction] = &[
 const QUOTE: &str = "$function$";
 
 impl SqlFunction {
-    /// Its schema, name and argument types in SQL: `public."grant_tenant"(text)`.
+    /// Returns its schema, name and argument types in SQL: `public."grant_tenant"(text)`.
     pub(crate) fn signature(&self) -> String {
         format!("{PUBLIC}.{}({})", identifier(self.name), self.argument_types.join(", "))
     }
 
-    /// The function as the object of a finding.
+    /// Returns the function as the object of a finding.
     pub(crate) fn object(&self) -> DatabaseObject {
         DatabaseObject::Function {
             function: self.name.to_owned(),
@@ -105,7 +105,7 @@ impl SqlFunction {
         }
     }
 
-    /// The statement that makes it, or replaces one with the same name and arguments.
+    /// Returns the statement that makes it, or replaces one with the same name and arguments.
     pub(crate) fn create_statement(&self) -> String {
         self.text
             .replace("{expected}\n", &migrations::expected_as_format())
@@ -114,17 +114,18 @@ impl SqlFunction {
             .replace("{revision}", &TENANT_REVISION.to_string())
     }
 
-    /// The statement that drops it: one with other argument names or another result cannot be replaced.
+    /// Returns the statement that drops it: a function with other argument names or another result cannot be
+    /// replaced.
     pub(crate) fn drop_statement(&self) -> String {
         format!("DROP FUNCTION {};", self.signature())
     }
 
-    /// The text between its quotes, as the catalog keeps it.
+    /// Returns the text between its quotes, as the catalog keeps it.
     pub(crate) fn body(&self) -> String {
         self.create_statement().split(QUOTE).nth(1).unwrap_or_default().to_owned()
     }
 
-    /// Its `SET` clauses, one per line, as the catalog keeps them.
+    /// Returns its `SET` clauses, one per line, as the catalog keeps them.
     pub(crate) fn settings(&self) -> String {
         let lines = self.text.lines().take_while(|line| !line.contains(QUOTE));
         let clauses = lines.filter_map(|line| line.strip_prefix("SET "));
@@ -133,7 +134,7 @@ impl SqlFunction {
     }
 }
 
-/// The statements that take from PUBLIC the right to call what only some roles may call.
+/// Returns the statements that revoke EXECUTE from PUBLIC on the functions that only some roles may call.
 pub(crate) fn revoke_statements() -> String {
     let restricted = FUNCTIONS.iter().filter(|function| function.callers == Callers::Granted);
     let statement =

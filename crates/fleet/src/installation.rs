@@ -1,4 +1,5 @@
-//! Where the fleet works and as which role, and errors that name both and say what to do.
+//! The installation that the fleet works on, the role that it works as, and errors that name both and say
+//! what to do.
 
 use context_domain::error::Error;
 use context_store::postgres::{PostgresUrl, identifier};
@@ -16,7 +17,7 @@ pub(crate) struct Installation {
     pub(crate) database: String,
     /// The role that owns the installation; `None` if there is no installation yet.
     pub(crate) owner: Option<String>,
-    /// The statements that each transaction which changes something begins with.
+    /// The statements that begin each transaction that changes something.
     pub(crate) prelude: String,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Installation {
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '3s';";
 
 impl Installation {
-    /// The installation that `url` names, before the server was asked anything.
+    /// Returns the installation that `url` names, before anything is known from the server.
     pub(crate) fn from_url(url: &PostgresUrl) -> Self {
         Self {
             url: url.to_string(),
@@ -103,10 +104,10 @@ impl Installation {
     }
 }
 
-/// What is said of a server that refuses writes.
+/// The message about a server that refuses writes.
 pub(crate) const READ_ONLY: &str = "the server takes no writes (a standby?): name the primary";
 
-/// Whether the role would have to own the object, which no grant replaces. PostgreSQL has one SQLSTATE for
+/// Whether the role would have to own the object, which no grant can replace. PostgreSQL has one SQLSTATE for
 /// this and for a missing privilege: only its message distinguishes them, and only in English. In another
 /// language the advice is the one for a privilege.
 fn lacks_ownership(error: &tokio_postgres::Error) -> bool {

@@ -16,13 +16,14 @@
 //!   each.
 //! - `change/` makes and repairs. It examines, decides from the findings, and examines again: [`Report`] is
 //!   the difference. `plan` is what is asked for, `jobs` what is done to one tenant, `workers` does many at a
-//!   time, `retry` says which errors are retried how often, `control` makes the control schema under an
+//!   time, `retry` limits how often a transaction is retried, `control` makes the control schema under an
 //!   advisory lock.
 //! - `export/` writes tenants to files that psql loads back; `change/recreate` drops only what was exported.
 //! - `migrations`, `functions` and `control_tables` hold the SQL and what it makes.
 //!
-//! Files depend on one another in one direction: `change` on `examine` and `export`, and these on the rest.
-//! Nothing here serves requests: a server works as a role that owns nothing.
+//! Files depend on one another in one direction: `change` on `examine` and `export`, and these on the rest
+//! (`examine` also on `change/plan`, which depends on nothing here). Nothing here serves requests: a server
+//! works as a role that owns nothing.
 
 mod change;
 mod control_tables;

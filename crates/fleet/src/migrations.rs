@@ -14,7 +14,7 @@ pub(crate) struct Migration {
 }
 
 impl Migration {
-    /// The hexadecimal SHA-256 of its text, which shows whether it was edited after it was applied.
+    /// Returns the hexadecimal SHA-256 of its text, which shows whether it was edited after it was applied.
     pub(crate) fn checksum(&self) -> String {
         hex::encode(Sha256::digest(self.up))
     }
@@ -56,15 +56,15 @@ pub(crate) const TENANT: &[Migration] = &[
     },
 ];
 
-/// What all of the tenant's migrations make together. A new tenant is made from it.
+/// The schema that all tenant migrations together make. A new tenant is made from it.
 const EXPECTED: &str = include_str!("../schema/tenant.sql");
 
-/// The SQL that makes a new tenant's tables, as a format string for the schema and the tenant's id.
+/// Returns the SQL that makes a new tenant's tables, as a format string for the schema and the tenant's id.
 pub(crate) fn expected_as_format() -> String {
     as_format(EXPECTED)
 }
 
-/// The SQL of all tenant migrations in order, as such a format string.
+/// Returns the SQL of all tenant migrations in order, as such a format string.
 pub(crate) fn migrations_as_format() -> String {
     TENANT.iter().map(|migration| as_format(migration.up)).collect()
 }
@@ -73,7 +73,7 @@ fn as_format(text: &str) -> String {
     text.replace('%', "%%").replace("{schema}", "%1$I").replace("{tenant}", "%2$L")
 }
 
-/// The tenant migrations as SQL rows of `(revision, name, checksum)`.
+/// Returns the tenant migrations as SQL rows of `(revision, name, checksum)`.
 pub(crate) fn migrations_as_rows() -> String {
     let rows = TENANT.iter().map(|migration| {
         format!("({}, '{}', '{}')", migration.revision, migration.name, migration.checksum())

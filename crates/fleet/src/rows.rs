@@ -1,4 +1,4 @@
-//! Statements without names, so that they work through every pooler, and their rows.
+//! Runs statements without names, so that they work through every pooler, and converts their rows.
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};

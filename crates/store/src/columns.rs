@@ -2,10 +2,10 @@
 
 /// A column of a table.
 pub(crate) trait Column: Copy {
-    /// Its name in SQL.
+    /// Returns its name in SQL.
     fn name(self) -> &'static str;
 
-    /// Its position in the list, which is its position in a row that was selected with the list.
+    /// Returns its position in the list, and so in a row that was selected with the list.
     fn index(self) -> usize;
 }
 
@@ -15,7 +15,7 @@ macro_rules! columns {
         $crate::columns::columns! { $(#[$about])* $list: $($column $name;)+ }
 
         impl $list {
-            /// The type that a parameter for the column is sent with.
+            /// Returns the type that a parameter for the column is sent with.
             pub(super) fn column_type(self) -> $types {
                 match self {
                     $(Self::$column => $type),+
@@ -50,17 +50,17 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// The names of these columns of the table `row`: `c.id, c.title`.
+/// Lists these columns, qualified with the table alias `row`: `c.id, c.title`.
 pub(crate) fn qualified_names<C: Column>(row: &str, columns: impl IntoIterator<Item = C>) -> String {
     join(columns, |column| format!("{row}.{}", column.name()))
 }
 
-/// The names of these columns: `id, title`.
+/// Lists these columns: `id, title`.
 pub(crate) fn names<C: Column>(columns: impl IntoIterator<Item = C>) -> String {
     join(columns, |column| column.name().to_owned())
 }
 
-/// What `fragment` makes of each column, with commas in between.
+/// Calls `fragment` for each column, and joins the results with commas.
 pub(crate) fn join<C: Column>(
     columns: impl IntoIterator<Item = C>,
     fragment: impl FnMut(C) -> String,

@@ -13,7 +13,7 @@ pub(crate) enum Failure<E> {
     Refused(E),
     /// A write or a COMMIT was sent and no response was received: it may have been carried out.
     Unanswered(Source),
-    /// What is stored is not what this program stored.
+    /// The stored data or its schema is missing, unreadable, or not what this program wrote.
     Damaged {
         /// What is wrong, in a clause about the tenant or the store.
         detail: String,
@@ -27,7 +27,7 @@ pub(crate) enum Failure<E> {
         /// The underlying error, for the log.
         source: Option<Source>,
     },
-    /// This program has a bug: it asked for something that makes no sense.
+    /// This program has a bug: a step was called in a way that is never right.
     Misuse(String),
 }
 
@@ -36,7 +36,7 @@ pub(crate) trait DriverError: StdError + Send + Sync + Sized + 'static {
     /// Returns what the error means; [`Failure::Refused`] if it has no special meaning.
     fn judged(self) -> Failure<Self>;
 
-    /// Describes the error without any value that was to be stored.
+    /// Describes the error without quoting any value that was to be stored.
     fn outline(&self) -> String;
 }
 
@@ -58,7 +58,7 @@ impl<E> Failure<E> {
 }
 
 impl<E: DriverError> Failure<E> {
-    /// Replaces a driver's error by what it means.
+    /// Replaces a driver's error with what it means.
     pub(crate) fn judged(self) -> Self {
         match self {
             Self::Refused(error) => error.judged(),

@@ -1,6 +1,6 @@
 //! Where contexts are stored: [`open`] returns the ports of `context-domain` over the store that a URL names.
 //!
-//! There are two stores, and every case of `tests/conformance` holds for both.
+//! There are two stores, and every case of `tests/it/conformance` holds for both.
 //!
 //! The embedded store is a folder of SQLite files, shared by any number of processes on one machine.
 //! `control.db` holds the tenants and the keys. Each tenant has a file of its own under `tenants/`: no

@@ -1,9 +1,9 @@
-//! What a store is opened with.
+//! The options that a store is opened with.
 
 use crate::postgres::connect::{ConnectionMode, PostgresUrl};
 use crate::url::StoreUrl;
 
-/// The number of connections to a database if nothing else is said.
+/// The default of [`StoreOptions::max_connections`].
 pub const DEFAULT_MAX_CONNECTIONS: usize = 8;
 
 /// Which store is opened, and how. All fields but `url` concern PostgreSQL only.
@@ -15,12 +15,12 @@ pub struct StoreOptions {
     pub admin: Option<PostgresUrl>,
     /// Whether to assume a pooler between this program and the server.
     pub connection_mode: ConnectionMode,
-    /// The most connections to open, without those of the owner.
+    /// The maximum number of connections, not counting the owner's.
     pub max_connections: usize,
 }
 
 impl StoreOptions {
-    /// Makes the options of a store with the defaults for everything else.
+    /// Returns options for the store at `url`, with the defaults for everything else.
     pub fn new(url: StoreUrl) -> Self {
         let (connection_mode, max_connections) = (ConnectionMode::Auto, DEFAULT_MAX_CONNECTIONS);
         Self { url, admin: None, connection_mode, max_connections }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::user::User;
 
 /// The watchdog's script: waits for the end of the pipe from this process, which the kernel closes even after
-/// a SIGKILL, then stops the program whose number is in the file `pid`, and removes the folder.
+/// a SIGKILL, then stops the program whose process id is in the file `pid`, and removes the folder.
 const WATCH: &str = r#"
 cat > /dev/null
 if [ -s "$0/pid" ]; then
@@ -24,11 +24,11 @@ fi
 rm -rf "$0" || { sleep 1; rm -rf "$0"; }
 "#;
 
-/// Writes its process number before it becomes the program, so that the watchdog always knows it. Core dumps
-/// are turned off for programs that do not handle the signal that ends them.
+/// A script that writes its process id and then becomes the program, so that the watchdog always knows the
+/// id. Core dumps are turned off for programs that do not handle the signal that ends them.
 const RUN: &str = r#"ulimit -c 0; echo $$ > "$0/pid" && exec "$@""#;
 
-/// How often, and at which interval, killed processes are checked: for about twenty seconds.
+/// How often, and at which interval, killed processes are polled: for about twenty seconds.
 const POLLS_AFTER_KILL: u32 = 1_000;
 const POLL: Duration = Duration::from_millis(20);
 
@@ -100,7 +100,7 @@ impl Guard {
         self.program = Some(child);
     }
 
-    /// Returns the process number of the program.
+    /// Returns the process id of the program.
     pub(crate) fn pid(&self) -> u32 {
         self.program.as_ref().expect("the program was started").id()
     }

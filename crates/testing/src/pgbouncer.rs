@@ -46,8 +46,8 @@ pub struct PgBouncerBuilder {
     settings: String,
 }
 
-/// Since this version PgBouncer can track prepared statements, and later ones do by default. The tests turn
-/// that off, because the product must work with those that do not.
+/// PgBouncer can track prepared statements since this version, and does by default in later ones. The tests
+/// turn that off, because the service must work without it.
 const TRACKS_STATEMENTS: (u32, u32) = (1, 21);
 
 impl PgBouncerBuilder {
@@ -145,7 +145,7 @@ impl PgBouncer {
         self.port
     }
 
-    /// Returns its process number.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.guard.pid()
     }
@@ -171,8 +171,8 @@ impl PgBouncer {
     }
 }
 
-/// Kills it, since it has no data to save, and ignores SIGQUIT if the tests were started in the background of
-/// a script.
+/// Kills it: it has no data to save, and it ignores SIGQUIT if the tests were started in the background of a
+/// script.
 impl Drop for PgBouncer {
     fn drop(&mut self) {
         self.guard.kill();

@@ -142,7 +142,7 @@ impl Server {
         self.port
     }
 
-    /// Returns the process number of the postmaster, the parent of all its processes.
+    /// Returns the process id of the postmaster, the parent of all its processes.
     pub fn pid(&self) -> u32 {
         self.guard().pid()
     }
@@ -225,8 +225,8 @@ impl Server {
     }
 }
 
-/// Creates the data folder with a linguistic collation if the server supports ICU, as most installations have
-/// one: code that needs the order of bytes must ask for it.
+/// Creates the data folder with a linguistic collation if the server supports ICU, because most installations
+/// have such a collation: code that needs the order of bytes must ask for it.
 fn create_cluster(folder: &Path, guard: &Guard, data: &Path) {
     let initdb = |provider: &[&str]| {
         let mut command = guard.user().command(&folder.join("initdb"), guard.folder());
@@ -255,8 +255,8 @@ fn create_cluster(folder: &Path, guard: &Guard, data: &Path) {
     );
 }
 
-/// Whether the server is ready, as the eighth line of `postmaster.pid` says; the first line is the process
-/// number of the server that wrote it.
+/// Whether the server is ready, as the eighth line of `postmaster.pid` says; the first line is the process id
+/// of the server that wrote it.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else { return false };
     let mut lines = text.lines();

@@ -32,8 +32,8 @@ fn start_standby(primary: &str) -> Server {
     Server::started(guard, data)
 }
 
-/// Adds the standby's settings to the configuration copied from the primary, in which the last line of a name
-/// counts. `--write-recovery-conf` is not used, because an older server does not understand what a newer
+/// Adds the standby's settings to the configuration copied from the primary, in which the last line for a
+/// name counts. `--write-recovery-conf` is not used, because an older server does not understand what a newer
 /// program writes.
 fn configure(guard: &Guard, data: &Path, primary: &str) {
     let configuration = data.join("postgresql.conf");

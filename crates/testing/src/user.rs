@@ -15,9 +15,9 @@ pub(crate) enum User {
     Same,
     /// An unprivileged user, because root runs the tests.
     Other {
-        /// The user's number.
+        /// The user's id.
         uid: u32,
-        /// The number of the user's group.
+        /// The id of the user's group.
         gid: u32,
     },
 }

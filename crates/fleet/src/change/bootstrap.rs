@@ -14,20 +14,20 @@ use crate::examine::found::Examination;
 use crate::finding::{Finding, FindingKind};
 use crate::fleet::Fleet;
 
-/// New tenants after which the catalogs are analyzed: until then the planner takes them for as small as they
-/// were.
+/// The number of new tenants from which on the catalogs are analyzed: otherwise the planner assumes their
+/// former size.
 const MASS: usize = 50;
 /// Findings that a refusal names before it only counts them: one edited file is found in each tenant.
 const MAX_NAMED: usize = 5;
 
 impl Fleet {
-    /// Brings the installation to what `plan` says. Where nothing is wrong, nothing is done. Safe to repeat,
-    /// and safe at the same time as another bootstrap.
+    /// Brings the installation to what `plan` says. If nothing is wrong, nothing is done. Safe to repeat, and
+    /// safe at the same time as another bootstrap.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], naming host, user and database and what to do, where nothing could be done:
-    /// the database does not answer, the role lacks a privilege, a table of another system's has the name of
-    /// one of ours, or a migration was edited. What failed for single tenants is in the report.
+    /// [`Error::Unavailable`], naming host, user and database and what to do, if nothing could be done: the
+    /// database does not answer, the role lacks a privilege, another system's table has the name of one of
+    /// ours, or a migration was edited. Failures of single tenants are in the report.
     pub async fn bootstrap(
         &mut self,
         plan: &Plan,
@@ -82,7 +82,7 @@ impl Fleet {
         Ok((made, refused))
     }
 
-    /// Fails if there are findings that people must decide on before anything is changed.
+    /// Fails if there are findings that people must deal with before anything is changed.
     fn check_refusals(&self, found: &Examination) -> Result<(), Error> {
         let refusals = found.refusals();
         let Some(first) = refusals.first() else { return Ok(()) };
@@ -118,8 +118,8 @@ impl Fleet {
             );
             return Ok(());
         }
-        // What matters is the number of rows: a sample of a tenth estimates that as well, in a fifth of the
-        // time.
+        // Only the number of rows matters, and a sample of a tenth of the default size estimates it as well,
+        // in a fifth of the time.
         let statements = "BEGIN; SET LOCAL default_statistics_target = 10; \
              ANALYZE pg_catalog.pg_attribute, pg_catalog.pg_class, pg_catalog.pg_constraint, \
                      pg_catalog.pg_depend, pg_catalog.pg_index, pg_catalog.pg_namespace, \

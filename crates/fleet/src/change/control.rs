@@ -23,7 +23,7 @@ const CONTROL_LOCK: i64 = 0x0063_7478_6374_726c;
 const STEP: &str = "make the control schema";
 
 impl Fleet {
-    /// Makes or repairs the control schema. Returns what people should know of it.
+    /// Makes or repairs the control schema. Returns notices for people.
     pub(super) async fn bootstrap_control(&mut self, serving: &[String]) -> Result<Vec<String>, Error> {
         let installation = self.installation().clone();
         let mut attempts = Attempts::default();
@@ -39,7 +39,7 @@ impl Fleet {
     }
 }
 
-/// Makes one attempt: takes the lock, examines the control schema again and makes what is wrong with it.
+/// Makes one attempt: takes the lock, examines the control schema again and repairs it.
 async fn make_control(
     client: &mut Client,
     installation: &Installation,
@@ -74,7 +74,7 @@ async fn make_control(
     Ok(notices)
 }
 
-/// The statements that drop functions which have the names of ours, and other argument names or another
+/// Returns the statements that drop functions with the names of ours, but other argument names or another
 /// result.
 fn drop_statements(findings: &[Finding]) -> String {
     let taken = findings.iter().filter(|finding| finding.kind == FindingKind::NameTaken);
@@ -112,7 +112,8 @@ async fn record_migration(client: &Client, migration: &Migration) -> Result<(), 
     client.execute_typed(sql, &parameters).await.map(|_| ())
 }
 
-/// Grants the serving roles what they need of `public`, and forgets those that no longer exist.
+/// Grants the serving roles what they need in `public`, and deletes the records of those that no longer
+/// exist. Returns a notice for each of the latter.
 async fn admit_roles(client: &Client, serving: &[String]) -> Result<Vec<String>, tokio_postgres::Error> {
     let mut notices = Vec::new();
     for (role, exists) in query_recorded(client).await? {
@@ -129,12 +130,12 @@ async fn admit_roles(client: &Client, serving: &[String]) -> Result<Vec<String>,
     Ok(notices)
 }
 
-/// Records the role, and grants it what serving needs of `public`.
+/// Records the role, and grants it what serving needs in `public`.
 async fn admit_role(client: &Client, role: &str) -> Result<(), tokio_postgres::Error> {
     let sql = "INSERT INTO public.serving_roles (role) VALUES ($1) ON CONFLICT DO NOTHING";
     client.execute_typed(sql, &[(&role, Type::TEXT)]).await?;
-    // A schema `public` that somebody recreated is granted to nobody. If this role may not grant it, that
-    // stays a finding.
+    // No role has a privilege on a schema `public` that somebody recreated. If this role may not grant it,
+    // that stays a finding.
     let sql = "SELECT NOT has_schema_privilege($1::name, 'public', 'USAGE')
                   AND has_schema_privilege('public', 'USAGE WITH GRANT OPTION')";
     let needs_usage: bool = client.query_typed_one(sql, &[(&role, Type::NAME)]).await?.try_get(0)?;
@@ -153,7 +154,7 @@ async fn forget_role(client: &Client, role: &str) -> Result<(), tokio_postgres::
     client.execute_typed(sql, &[(&role, Type::TEXT)]).await.map(|_| ())
 }
 
-/// Says what to do about a schema `public` in which every role may create, if it is one.
+/// Returns what to do about the schema `public`, if every role may create objects in it.
 async fn advise_on_public(client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
     let sql = "SELECT quote_ident(current_user) FROM pg_namespace, aclexplode(nspacl) AS held
                WHERE nspname = 'public' AND held.grantee = 0 AND held.privilege_type = 'CREATE'";

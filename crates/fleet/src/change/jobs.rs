@@ -1,4 +1,4 @@
-//! What is to be done to one tenant, in one transaction.
+//! The job for one tenant: what is done to it, in one transaction.
 
 use std::collections::BTreeMap;
 
@@ -16,33 +16,33 @@ use crate::failure::FleetFailure;
 use crate::finding::{Finding, FindingKind};
 use crate::installation::Installation;
 
-/// What is to be done to a tenant.
+/// A job for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Job {
     /// Make what is missing.
     Repair {
-        /// Objects to drop first, so that they are made again: they exist and are not in force.
+        /// Objects that exist and are not in force: they are dropped first, so that they are made again.
         invalid: Vec<DatabaseObject>,
         /// The function that does the work.
         function: TenantFunction,
     },
-    /// Drop it if it is as it was exported, and make it again.
+    /// Drop the tenant if it is as it was exported, and make it again.
     Recreate(Vec<ExportedTable>),
 }
 
-/// A function in `public` that makes what is missing of a tenant.
+/// A function in `public` that makes what a tenant lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TenantFunction {
     /// Makes the tenant.
     Provision,
     /// Runs all of its migrations again.
     Complete,
-    /// Grants the serving roles what they have not been granted of it.
+    /// Grants the serving roles what they lack, and revokes what PUBLIC has.
     Grant,
 }
 
 impl TenantFunction {
-    /// The statement that calls it; its parameter is the tenant's id.
+    /// Returns the statement that calls it; its parameter is the tenant's id.
     fn call(self) -> &'static str {
         match self {
             Self::Provision => {
@@ -58,7 +58,7 @@ impl TenantFunction {
     }
 }
 
-/// Decides what is to be done to each tenant. A tenant that needs nothing has no job.
+/// Returns a job for each tenant that needs one.
 pub(super) fn jobs_for(listed: &[TenantId], found: &Examination) -> Vec<(TenantId, Job)> {
     let mut by_tenant: BTreeMap<&TenantId, Vec<&Finding>> = BTreeMap::new();
     let mut others = Vec::new();
@@ -91,8 +91,8 @@ fn is_about_grants(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::NotGranted { .. } | FindingKind::Open)
 }
 
-/// The statement that drops an object which exists and is not in force; `None` for a trigger, which the
-/// migration replaces.
+/// Returns the statement that drops an object which exists and is not in force; `None` for a trigger, which
+/// the migration replaces.
 fn drop_statement(object: &DatabaseObject) -> Option<String> {
     match object {
         DatabaseObject::Index { schema, index, .. } => {
@@ -106,7 +106,7 @@ fn drop_statement(object: &DatabaseObject) -> Option<String> {
     }
 }
 
-/// Does the job, again where others are in the way. Returns whether it made the tenant.
+/// Does the job, and retries it if locks or other writes are in the way. Returns whether it made the tenant.
 pub(super) async fn run_job(
     session: &mut Session,
     installation: &Installation,

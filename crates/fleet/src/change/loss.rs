@@ -1,4 +1,4 @@
-//! Whether data was lost with a missing object.
+//! Decides whether data was lost with a missing object.
 
 use context_store::postgres::TENANT_REVISION;
 use context_store::postgres::completeness::DatabaseObject;
@@ -28,7 +28,7 @@ pub(super) fn is_loss(finding: &Finding, found: &Examination) -> bool {
     }
 }
 
-/// The revision whose migration makes the table.
+/// Returns the revision whose migration makes the table.
 fn revision_that_made(table: &str) -> i32 {
     let statement = format!("CREATE TABLE IF NOT EXISTS {{schema}}.{table} (");
     let maker = TENANT.iter().find(|migration| migration.up.contains(&statement));

@@ -6,14 +6,14 @@
 //! that ends halfway is continued by the next.
 //!
 //! **Two bootstraps at once.** The transaction of the control schema takes a transaction-level advisory lock
-//! first, and examines again after it: what another bootstrap made meanwhile is found. It ends with the
-//! transaction, so that no pooler keeps it. A tenant's transaction locks the tenant's row in
+//! first, and then examines again, so that what another bootstrap made meanwhile is found. The lock ends with
+//! the transaction, so that no pooler keeps it. A tenant's transaction locks the tenant's row in
 //! `public.tenants`.
 //!
-//! **What is retried.** Each transaction is retried as a whole, up to [`retry::MAX_ATTEMPTS`] times in all,
-//! after `lock_not_available` (each statement waits at most 3 seconds for a lock), `deadlock_detected` and
-//! `serialization_failure`. Nothing else is retried, and no other layer retries: a broken connection ends a
-//! worker, and what it leaves is done by the others.
+//! **What is retried.** Each transaction is attempted up to [`retry::MAX_ATTEMPTS`] times, each time as a
+//! whole: again after `lock_not_available` (each statement waits at most 3 seconds for a lock),
+//! `deadlock_detected` and `serialization_failure`. Nothing else is retried, and no other layer retries: a
+//! broken connection ends a worker, and the others do the jobs that it leaves.
 
 pub(crate) mod bootstrap;
 mod control;

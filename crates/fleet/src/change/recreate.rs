@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 
 impl Fleet {
     /// Drops the schemas of the exported tenants, makes them again, empty, and then does what `plan` says. A
-    /// tenant that was written since the export is left as it is, and reported as wrong. API keys stay.
+    /// tenant that was written to since the export is left as it is, and reported as wrong. API keys stay.
     ///
     /// # Errors
     /// As [`Fleet::bootstrap`].

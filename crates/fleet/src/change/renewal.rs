@@ -8,11 +8,11 @@ use tokio_postgres::types::Type;
 use crate::export::table::{ExportedTable, copy_table, query_tables};
 use crate::failure::FleetFailure;
 
-/// The table that holds only what can be computed again, and that reads write to.
+/// A cache table: its rows can be computed again, so a difference in them does not count as a write.
 const DERIVED: &str = "context_inheritance_cache";
 
 /// Drops the tenant's schema and records within the caller's transaction, and gives its directory row a new
-/// generation. Refuses if its tables are not just as `exported`.
+/// generation. Fails if its tables differ from `exported`.
 pub(super) async fn drop_exported(
     client: &Client,
     tenant: &TenantId,
@@ -52,7 +52,7 @@ pub(super) async fn drop_exported(
 
 fn written_since() -> FleetFailure {
     FleetFailure::Refused(
-        "it was written since it was exported, and was left as it is: stop the writers and try again"
+        "it was written to since it was exported, and was left as it is: stop the writers and try again"
             .to_owned(),
     )
 }

@@ -1,4 +1,4 @@
-//! What bootstrap did: the difference between the examinations before and after it.
+//! The report of a bootstrap: the difference between the examinations before and after it.
 
 use std::collections::BTreeSet;
 
@@ -8,24 +8,24 @@ use super::loss::is_loss;
 use crate::examine::found::Examination;
 use crate::finding::{Finding, FindingKind};
 
-/// What bootstrap did, and what it could not do.
+/// The report of a bootstrap: what it did, and what it could not do.
 ///
 /// It rests on two examinations, not on what statements claim: a finding of the first that the second does
 /// not have was repaired, or lost where data went with it; every finding of the second is in `wrong`. An
 /// installation is as planned if `wrong` is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Whether the control schema was made, where there had never been one.
+    /// Whether the control schema was made in a database that had never had one.
     pub installed: bool,
     /// Tenants that were made.
     pub made: Vec<TenantId>,
-    /// What was wrong and is no longer; of tenants that were made, nothing is listed.
+    /// Findings that were repaired, except those of tenants that were made.
     pub repaired: Vec<Finding>,
-    /// What once held data and was recreated empty, each with [`FindingKind::Lost`].
+    /// Objects that once held data and were recreated empty, each with [`FindingKind::Lost`].
     pub lost: Vec<Finding>,
-    /// What is still wrong: refusals first, then what the second examination found.
+    /// Findings that remain: refusals first, then those of the second examination.
     pub wrong: Vec<Finding>,
-    /// What else people should know, as sentences.
+    /// Notices for people, as sentences.
     pub notices: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! How often a transaction is attempted that others are in the way of.
+//! How often a transaction is attempted if locks or other writes are in its way.
 
 use std::time::Duration;
 
@@ -6,10 +6,9 @@ use context_domain::id::TenantId;
 
 use crate::failure::FleetFailure;
 
-/// How often a transaction is attempted in all. Each attempt waits for locks for as long as `lock_timeout`
-/// allows.
+/// The number of attempts in all. Each waits for locks for as long as `lock_timeout` allows.
 pub(super) const MAX_ATTEMPTS: usize = 5;
-/// How long the next attempt waits, so that the transaction in its way can end.
+/// The pause before the next attempt, in which the transaction in its way can end.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The failed attempts of one transaction.

@@ -48,7 +48,7 @@ pub(super) async fn run_all(
             Err(error) => failed = Some(Error::Internal { detail: error.to_string() }),
         }
     }
-    // A worker that ended early leaves its part to the others; only jobs that nobody did are a failure.
+    // A worker that ended early leaves its jobs to the others; only jobs that none of them did are a failure.
     match failed {
         Some(error) if results.len() < of => Err(error),
         Some(error) => {
@@ -74,7 +74,7 @@ async fn run_worker(
         let Some((tenant, job)) = next else { return Ok(()) };
         let result = run_job(&mut session, &connector.installation, &tenant, &job).await;
         let is_closed = session.client().is_closed();
-        // Nobody receives only if the whole call was dropped.
+        // The receiver is gone only if the whole call was dropped.
         if results.send((tenant, result)).is_err() {
             return Ok(());
         }

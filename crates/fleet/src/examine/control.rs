@@ -13,7 +13,7 @@ use crate::rows::query_rows;
 /// The ledger. A table of that name with other columns is an older system's, and is renamed.
 pub(crate) const LEDGER: &str = "migration_history";
 
-/// What a database has of the control schema.
+/// The state of the control schema in a database.
 pub(super) struct ControlState {
     /// What is wrong with it.
     pub(super) findings: Vec<Finding>,
@@ -22,7 +22,7 @@ pub(super) struct ControlState {
 }
 
 impl ControlState {
-    /// Whether the table can be read.
+    /// Whether the table exists and can be read.
     pub(super) fn has(&self, table: &str) -> bool {
         self.readable.contains(table)
     }
@@ -33,7 +33,7 @@ impl ControlState {
     }
 }
 
-/// What the catalog has of a table.
+/// The parts of a table, as the catalog lists them.
 struct FoundTable {
     columns: BTreeSet<(String, String)>,
     constraints: Vec<String>,
@@ -64,7 +64,7 @@ pub(super) async fn examine_control(client: &Client) -> Result<ControlState, tok
     Ok(control)
 }
 
-/// The constraints and indexes that a table does not have.
+/// Returns the constraints and indexes that a table lacks.
 fn missing_parts<'a>(
     table: &'a ExpectedTable,
     found: &'a FoundTable,
@@ -100,7 +100,7 @@ async fn query_tables(client: &Client) -> Result<BTreeMap<String, FoundTable>, t
     Ok(found.into_iter().collect())
 }
 
-/// Whether there once was a control schema: there are tables in tenants' schemas that no older system had.
+/// Whether there once was a control schema: a tenant's schema has a table that no older system had.
 pub(super) async fn was_lost(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let sql = "SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                WHERE c.relname = 'context_changes' AND c.relkind = 'r'

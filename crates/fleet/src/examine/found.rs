@@ -1,4 +1,4 @@
-//! The result of an examination, in the parts that deciding on repairs needs.
+//! The result of an examination, in the form that repairs are decided from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use context_store::postgres::completeness::DatabaseObject;
 use super::ledger::TenantStanding;
 use crate::finding::{Finding, FindingKind};
 
-/// What an examination found.
+/// The result of an examination.
 #[derive(Debug, Default)]
 pub(crate) struct Examination {
     /// What is wrong with the control schema, the functions, and the serving roles' rights on them.
@@ -30,7 +30,7 @@ impl Examination {
         self.control.into_iter().chain(self.tenants).collect()
     }
 
-    /// Returns the findings that people must decide on before anything is changed.
+    /// Returns the findings that people must deal with before anything is changed.
     pub(crate) fn refusals(&self) -> Vec<&Finding> {
         let is_refusal = |finding: &&Finding| match finding.kind {
             FindingKind::Newer { .. } | FindingKind::Edited { .. } => true,

@@ -12,12 +12,12 @@ use crate::finding::{Finding, FindingKind};
 use crate::migrations::{CONTROL, TENANT};
 use crate::rows::query_rows;
 
-/// What the ledger and the directory have of a tenant.
+/// The records of a tenant in the ledger and the directory.
 #[derive(Debug)]
 pub(crate) struct TenantStanding {
     /// The revision in the directory.
     pub(crate) revision: i32,
-    /// How many of this version's migrations the ledger has as applied.
+    /// How many of this version's migrations the ledger records as applied.
     recorded: i64,
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn query_standings(
     Ok(rows.into_iter().filter_map(|(id, standing)| Some((id.parse().ok()?, standing))).collect())
 }
 
-/// Returns the listed tenants that are in the directory, where there is no ledger.
+/// Returns the listed tenants that are in the directory, if there is no ledger.
 pub(super) async fn query_standings_without_ledger(
     client: &Client,
     tenants: &[TenantId],

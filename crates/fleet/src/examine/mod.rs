@@ -27,28 +27,28 @@ use found::Examination;
 
 impl Fleet {
     /// Returns what is wrong with the installation and with each of these tenants; of other tenants, only
-    /// what prevents serving and every change. No finding means complete, and at the revisions of this
-    /// version.
+    /// missing grants, and migrations that were edited or that this version does not know. If there is no
+    /// finding, everything is complete and at the revisions of this version.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the database does not answer.
+    /// [`Error::Unavailable`] if the database does not answer.
     pub async fn examine(&self, tenants: &[TenantId]) -> Result<Vec<Finding>, Error> {
         Ok(self.examine_everything(tenants, &[], &[]).await?.into_findings())
     }
 
-    /// Returns what bootstrap would repair for `plan`: what [`Fleet::examine`] finds, and what the plan's
-    /// serving roles have not been granted.
+    /// Returns what differs from `plan`: what [`Fleet::examine`] finds, and what the plan's serving roles
+    /// have not been granted.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the database does not answer, or has no such role.
+    /// [`Error::Unavailable`] if the database does not answer, or has no such role.
     pub async fn examine_for(&self, plan: &Plan) -> Result<Vec<Finding>, Error> {
         let serving = self.serving_roles(plan).await?;
         Ok(self.examine_everything(&plan.tenants, &serving, &[]).await?.into_findings())
     }
 
-    /// Examines the installation and the listed tenants, as they should be for `roles` and for the recorded
-    /// ones. The global nodes of the tenants that were `made` just now are not read: the function that makes
-    /// a tenant fails without one.
+    /// Examines the installation and the listed tenants, with grants for `roles` and for the recorded roles.
+    /// The global nodes of the tenants that were `made` just now are not read: the function that makes a
+    /// tenant fails without one.
     pub(crate) async fn examine_everything(
         &self,
         tenants: &[TenantId],

@@ -1,4 +1,4 @@
-//! Which tenants have no global node: the one thing that is read from each tenant's table, and not from the
+//! Finds tenants without a global node: the only check that reads the tenants' tables instead of the
 //! catalogs.
 
 use std::collections::BTreeMap;
@@ -25,8 +25,8 @@ const STEP: &str = "look for the tenants' global nodes";
 
 impl Fleet {
     /// Returns a finding for each of these tenants without a global node; the tables of all of them must be
-    /// readable. A server process opens each table and all of its indexes for that, so many tenants are read
-    /// over several connections.
+    /// readable. The server process opens each table with all of its indexes for that, which takes long for
+    /// large numbers of tenants: these are read over several connections.
     pub(super) async fn examine_nodes(&self, tenants: &[TenantId]) -> Result<Vec<Finding>, Error> {
         let connections = tenants.len().div_ceil(PER_CONNECTION).min(MAX_CONNECTIONS);
         let without = if connections > 1 {
@@ -76,7 +76,7 @@ async fn find_without_global_node(
             )
         });
         let sql = selects.collect::<Vec<_>>().join(" UNION ALL ");
-        // The prelude's lock timeout: a table that somebody is changing is locked, perhaps for long.
+        // The prelude sets a lock timeout: a table that somebody is altering may be locked for long.
         client.batch_execute(&format!("BEGIN READ ONLY; {}", installation.prelude)).await?;
         let found = query_rows(client, &sql, &[], |row| row.try_get::<_, String>(0)).await;
         client.batch_execute("COMMIT").await?;

@@ -15,7 +15,7 @@ use crate::fleet::Fleet;
 use crate::functions::CLEANUP;
 use crate::rows::query_rows;
 
-/// What serving needs of the tables in `public`.
+/// The privileges on tables in `public` that serving needs.
 pub(crate) const CONTROL_GRANTS: [(&str, &[&str]); 4] = [
     ("tenants", &["SELECT"]),
     ("migration_history", &["SELECT"]),

@@ -1,4 +1,4 @@
-//! What is wrong with the schemas of tenants.
+//! Finds what is wrong with the schemas of tenants.
 
 use context_domain::id::TenantId;
 use context_store::postgres::completeness::{
@@ -17,7 +17,7 @@ const CONTEXTS: &str = "contexts";
 /// An object of a schema that was altered: the schema's name, the object, and how it was altered.
 type AlteredObject = (String, DatabaseObject, Alteration);
 
-/// Returns what is missing in the schemas of these tenants, exists and is not in force, or was altered.
+/// Returns what is missing, not in force, altered or open to every role in the schemas of these tenants.
 pub(super) async fn examine_tenants(
     client: &Client,
     tenants: &[TenantId],
@@ -100,8 +100,8 @@ pub(crate) async fn find_not_in_force(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Returns these schemas, and our tables in them, that belong to roles which the owner of the installation is
-/// no member of.
+/// Returns those of these schemas, and of our tables in them, that belong to roles of which the owner of the
+/// installation is not a member.
 async fn find_foreign_owners(
     client: &Client,
     schemas: &[String],

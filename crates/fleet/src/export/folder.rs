@@ -93,8 +93,8 @@ impl ExportFile {
     }
 }
 
-/// The file name for a table: each character that is not an ASCII letter, a digit, `_` or `-` becomes `~`.
-/// Two tables that get the same name end the export with an error, because no file is written twice.
+/// Returns the file name for a table: each character that is not an ASCII letter, a digit, `_` or `-` becomes
+/// `~`. Two tables that get the same name end the export with an error, because no file is written twice.
 pub(super) fn file_name(name: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     name.chars().map(|letter| if is_plain(letter) { letter } else { '~' }).collect()

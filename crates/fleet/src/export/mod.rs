@@ -22,7 +22,8 @@ use crate::rows::query_rows;
 use folder::ExportFolder;
 use table::{ExportedTable, copy_table, query_tables};
 
-/// What was exported. [`Fleet::recreate`] drops tenants only if they still are what it says.
+/// The result of an export. [`Fleet::recreate`] drops a tenant only if it still holds exactly what was
+/// exported.
 #[derive(Debug, Clone)]
 pub struct Export {
     /// The folder that holds the files.
@@ -39,7 +40,7 @@ impl Fleet {
     /// Returns the tenants that the directory lists; none if there is no directory.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the database does not answer.
+    /// [`Error::Unavailable`] if the database does not answer.
     pub async fn tenants(&self) -> Result<Vec<TenantId>, Error> {
         let failed = |error| self.installation().statement_failed("read the directory of tenants", error);
         let exists = "SELECT to_regclass('public.tenants') IS NOT NULL";
@@ -56,8 +57,8 @@ impl Fleet {
     /// that loads them. The folder must not exist yet. Tables that are missing are left out.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the folder cannot be made or written, the database does not answer, or
-    /// the connection may go through a pooler, through which tables cannot be copied reliably. Files written
+    /// [`Error::Unavailable`] if the folder cannot be made or written, the database does not answer, or the
+    /// connection may go through a pooler, through which tables cannot be copied reliably. Files written
     /// until then stay.
     pub async fn export(&mut self, tenants: &[TenantId], folder: &Path) -> Result<Export, Error> {
         if self.session.mode() == SessionMode::Pooled {

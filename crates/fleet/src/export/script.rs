@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::table::ExportedTable;
 
-/// What was exported, and when.
+/// The database that was exported, and when.
 pub(super) struct ExportOrigin {
     pub(super) database: String,
     pub(super) taken: String,
@@ -52,8 +52,8 @@ fn describe_tables(tables: &[ExportedTable]) -> Value {
 pub(super) fn load_script(origin: &ExportOrigin, control: &[ExportedTable], tenants: &Tenants) -> String {
     let mut script = vec![format!(
         "-- Loads what the database {} held at {}.\n\
-         -- Make the installation first (context-service bootstrap), then run this in this folder, as its
-         -- owner:\n\
+         -- Make the installation first (context-service bootstrap), then run this in this folder, as its \
+         owner:\n\
          --   psql \"$DATABASE_URL\" -f load.sql\n\
          -- A tenant that holds contexts already is left as it is, and named at the end. Safe to repeat.\n\
          \\set ON_ERROR_STOP on\n\

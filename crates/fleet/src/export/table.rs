@@ -23,7 +23,7 @@ pub(crate) struct ExportedTable {
     pub(crate) content: TableContent,
 }
 
-/// What a table held when it was copied.
+/// The size and checksum of what a table held when it was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TableContent {
     pub(crate) rows: u64,
@@ -33,12 +33,13 @@ pub(crate) struct TableContent {
 }
 
 impl ExportedTable {
-    /// Its name in SQL, with its schema.
+    /// Returns its name in SQL, with its schema.
     pub(crate) fn qualified_name(&self) -> String {
         format!("{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 
-    /// The names of its columns in SQL, in parentheses; empty if it has none, as SQL requires.
+    /// Returns the names of its columns in SQL, in parentheses; nothing if it has none, because SQL accepts
+    /// no empty list.
     pub(super) fn column_list(&self) -> String {
         if self.columns.is_empty() {
             return String::new();

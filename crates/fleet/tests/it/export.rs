@@ -193,7 +193,7 @@ async fn a_tenant_that_was_written_since_the_export_is_not_dropped() {
     assert_eq!(report.made, tenants(&["default"]), "the cache does not count as written");
     assert_eq!(report.wrong.len(), 1);
     assert!(report.wrong[0].to_string().contains("tenant my-tenant"), "{}", report.wrong[0]);
-    assert!(report.wrong[0].to_string().contains("written since it was exported"), "{}", report.wrong[0]);
+    assert!(report.wrong[0].to_string().contains("written to since it was exported"), "{}", report.wrong[0]);
     let title = "SELECT title FROM \"tenant_my-tenant\".contexts
                  WHERE id = 'ctx_01970000-0000-7000-8000-000000000007'";
     assert_eq!(database.query_text(title).await, "since");

@@ -17,7 +17,7 @@ use super::statements;
 use crate::columns::Column;
 
 impl Store {
-    /// Reads the change with the principal's key, if it was made after `since`.
+    /// Reads the change that carries the principal's idempotency key, if it was made after `since`.
     pub(super) async fn change_on_key(
         &self,
         tenant: &TenantId,

@@ -60,7 +60,7 @@ impl Drop for DatabaseClock {
     }
 }
 
-/// What the database's clock showed at an instant of this machine's.
+/// The time that the database's clock showed at an instant of this machine's monotonic clock.
 #[derive(Debug, Clone, Copy)]
 struct ClockSample {
     at: Instant,

@@ -37,12 +37,12 @@ impl ContextColumn {
     /// How many columns are read. Other values that a statement selects come after them.
     pub(super) const READ: usize = Self::Terms as usize;
 
-    /// The columns that are read: all but the terms, which are only compared.
+    /// Returns the columns that are read: all but the terms, which are only compared.
     pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::Terms)
     }
 
-    /// The columns that a write of a context fills with parameters, in the order of the parameters.
+    /// Returns the columns that a write of a context fills with parameters, in the order of the parameters.
     pub(super) fn written_columns() -> impl Iterator<Item = Self> {
         let filled_by_statement = |column: &Self| *column == Self::TenantId || Self::PLACE.contains(column);
         Self::ALL.iter().copied().filter(move |column| !filled_by_statement(column))
@@ -67,8 +67,8 @@ columns! {
 }
 
 impl ChangeColumn {
-    /// The columns that parameters fill, in the order of the parameters: `$1` is the tenant, `$2` the moment.
-    /// The others are filled with what the statement wrote.
+    /// The columns that parameters fill, in the order of the parameters: `$1` is the tenant, `$2` the time of
+    /// the change. The others are filled with what the statement wrote.
     pub(super) const PARAMETERS: [Self; 8] = [
         Self::TenantId,
         Self::ChangedAt,
@@ -84,12 +84,12 @@ impl ChangeColumn {
     pub(super) const KEY: [Self; 3] =
         [Self::IdempotencyPrincipal, Self::IdempotencyKey, Self::IdempotencyRequest];
 
-    /// The columns that are read: all but the tenant's id.
+    /// Returns the columns that are read: all but the tenant's id.
     pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::TenantId)
     }
 }
 
-// A column's index is its position among those that are read, so the one that is not read is the last one.
+// A column's index is its position among those that are read, so the one that is not read must come last.
 const _: () = assert!(ContextColumn::READ + 1 == ContextColumn::ALL.len());
 const _: () = assert!(ChangeColumn::TenantId as usize + 1 == ChangeColumn::ALL.len());

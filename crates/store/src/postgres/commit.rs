@@ -1,9 +1,8 @@
-//! The only way in which contexts are written: all of a commit or nothing.
+//! The only code that writes contexts: a commit is carried out completely or not at all.
 //!
-//! Most writes are one statement, which is a transaction by itself: it writes, if the expected version is
-//! there, and records what it wrote. Where it wrote nothing, the reason is looked up afterwards. The
-//! idempotency key comes first: if the request was carried out before, that is why the expected version is
-//! not there any more.
+//! Most writes are one statement, which is a transaction by itself: it writes if the stored version is the
+//! expected one, and records what it wrote. If it wrote nothing, the reason is looked up afterwards, the
+//! idempotency key first: if the same request was carried out before, that is why the version has changed.
 
 use context_domain::change::Operation;
 use context_domain::context::{Context, Etag};
@@ -23,7 +22,7 @@ use super::rows::{self, Moment};
 use super::statement::{Param, StatementKind};
 use super::statements;
 
-/// How often a commit is begun again because others wrote at the same time.
+/// How often a commit is restarted because others wrote at the same time.
 const MAX_RESTARTS: usize = 5;
 
 /// The result of one attempt at a commit.
@@ -32,17 +31,17 @@ pub(super) enum Attempt {
     Done(Box<Context>),
     /// It cannot be carried out; nothing was written.
     Refused(Outcome),
-    /// Another write interfered: the commit is to be begun again.
+    /// Another write interfered: the commit must be restarted.
     Again,
 }
 
 impl Attempt {
-    /// Carried out; with the context as it is now, or as it was before its removal.
+    /// Returns a success, with the context as it is now or, if it was removed, as it was before.
     pub(super) fn done(context: Context) -> Self {
         Self::Done(Box::new(context))
     }
 
-    /// Refused, because this is there instead of what was expected.
+    /// Returns a refusal: `current` is stored instead of the expected version.
     pub(super) fn conflict(current: Option<Context>) -> Self {
         Self::Refused(Outcome::Conflict { current: current.map(Box::new) })
     }
@@ -53,7 +52,7 @@ impl Attempt {
 enum KeyState {
     /// Nothing yet.
     Unknown,
-    /// A change has it that was made before the idempotency window, and must give it up.
+    /// A change from before the idempotency window has it, and must give it up.
     Expired,
 }
 
@@ -136,7 +135,7 @@ impl PostgresCommit<'_> {
         }
     }
 
-    /// The values of the record of `operation`.
+    /// Returns the values of the record of `operation`.
     pub(super) fn record(&self, operation: Operation) -> RecordValues<'_> {
         let (record, key) = (&self.commit.record, self.commit.idempotency.as_ref());
         RecordValues {
@@ -194,7 +193,7 @@ impl PostgresCommit<'_> {
         }
     }
 
-    /// Runs a statement that writes one context or nothing, and returns the row that it gives.
+    /// Runs a statement that writes one context or nothing, and returns its row.
     pub(super) async fn write(&self, template: &str, params: &[Param<'_>]) -> Result<Option<Row>, Failure> {
         let sql = statements::of_tenant(template, self.tenant);
         let mut rows = match self.key {
@@ -204,7 +203,7 @@ impl PostgresCommit<'_> {
             KeyState::Expired => {
                 let transaction = self.begin().await?;
                 let rows = transaction.query(&sql, params).await?;
-                // Where nothing is written, the old change keeps its key.
+                // If nothing was written, the old change keeps its key.
                 if !rows.is_empty() {
                     transaction.commit().await?;
                 }
@@ -214,7 +213,8 @@ impl PostgresCommit<'_> {
         Ok(rows.pop())
     }
 
-    /// Begins a transaction, in which an expired change gives up the key.
+    /// Begins a transaction. If the key is [`KeyState::Expired`], its first statement removes the key from
+    /// the old change.
     pub(super) async fn begin(&self) -> Result<Transaction<'_>, Failure> {
         let transaction = self.store.pool.begin(Some(self.tenant)).await?;
         if let (KeyState::Expired, Some(idempotency)) = (self.key, &self.commit.idempotency) {
@@ -231,7 +231,7 @@ impl PostgresCommit<'_> {
     }
 }
 
-/// The context as it was written, at the place that the store returned.
+/// Returns the context as it was written, at the place that the database returned.
 pub(super) fn placed(context: &Context, written: &Row) -> Result<Context, Failure> {
     Ok(Context { place: rows::place(written, [0, 1, 2], &context.id)?, ..context.clone() })
 }
@@ -249,7 +249,7 @@ pub(super) struct RecordValues<'a> {
 }
 
 impl RecordValues<'_> {
-    /// The parameters that every statement with a record begins with.
+    /// Returns the parameters that every statement with a record begins with.
     pub(super) fn params(&self) -> Vec<Param<'_>> {
         let param = |column: ChangeColumn| {
             self.value(column).map(|value| -> Param<'_> { (value, column.column_type()) })
@@ -257,7 +257,7 @@ impl RecordValues<'_> {
         ChangeColumn::PARAMETERS.into_iter().filter_map(param).collect()
     }
 
-    /// The value of a column; `None` for one that the statement itself fills.
+    /// Returns the value of a column; `None` if the statement itself fills it.
     fn value(&self, column: ChangeColumn) -> Option<&(dyn ToSql + Sync)> {
         match column {
             ChangeColumn::TenantId => Some(&self.tenant),
@@ -304,7 +304,7 @@ impl<'a> ContextValues<'a> {
         })
     }
 
-    /// The parameters that every statement that writes a context ends with.
+    /// Returns the parameters that every statement that writes a context ends with.
     pub(super) fn params(&self) -> Vec<Param<'_>> {
         let param = |column: ContextColumn| {
             self.value(column).map(|value| -> Param<'_> { (value, column.column_type()) })
@@ -312,7 +312,7 @@ impl<'a> ContextValues<'a> {
         ContextColumn::written_columns().filter_map(param).collect()
     }
 
-    /// The value of a column; `None` for one that the statement itself fills.
+    /// Returns the value of a column; `None` if the statement itself fills it.
     fn value(&self, column: ContextColumn) -> Option<&(dyn ToSql + Sync)> {
         let content = &self.context.content;
         match column {

@@ -75,8 +75,8 @@ impl Store {
         rows.first().map(|row| rows::context(row, tenant)).transpose()
     }
 
-    /// Reads the addressed context and its ancestors, global first, expired ones too: by scope the nodes that
-    /// are there, from the top without a gap; by id all or nothing.
+    /// Reads the addressed context and its ancestors, global first, expired ones too. A scope gives the nodes
+    /// that exist, from the top without a gap; an id gives all of them or nothing.
     pub(super) async fn chain_at(
         &self,
         tenant: &TenantId,
@@ -87,7 +87,7 @@ impl Store {
         let known = self.memory.chain(tenant, address);
         let (chain, new) = self.read_chain(tenant, address, &known).await?;
         if self.pool.losses() != losses {
-            // The known stamps may be those that a server which failed meanwhile gave to other rows.
+            // A server that failed meanwhile may have given the known stamps to other rows.
             let (chain, _) = self.read_chain(tenant, address, &[]).await?;
             return Ok(chain);
         }
@@ -148,8 +148,8 @@ impl Store {
     }
 }
 
-/// The context in a row of a chain: read from it, or taken from `known` where the row holds only a known
-/// stamp.
+/// Returns the context in a row of a chain: taken from `known` if the row holds only a known stamp, else read
+/// from the row and added to `new`.
 fn chain_link(
     row: &Row,
     tenant: &TenantId,
@@ -165,7 +165,7 @@ fn chain_link(
     Ok(context)
 }
 
-/// Fails for a chain that does not begin at its top: it is damaged.
+/// Fails if the chain does not begin at its top: then it is damaged.
 fn check_top(address: &Address, chain: &[Arc<Context>]) -> Result<(), Failure> {
     let id = match address {
         Address::Scope(_) if chain.is_empty() => return Err(Failure::damaged("its global node is missing")),

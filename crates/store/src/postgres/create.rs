@@ -1,4 +1,4 @@
-//! Creating nodes: with one statement where all nodes above are there, else from the top down.
+//! Creating nodes: with one statement if all nodes above exist, else from the top down.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ struct PathNode {
     is_expired: bool,
 }
 
-/// The state of the path down to a node that is to be created.
+/// The state of the path down to a node before it is created.
 enum PathState {
     /// All nodes above it are there, and it is not.
     Ready,
@@ -123,7 +123,8 @@ impl PostgresCommit<'_> {
         found.iter().map(node).collect()
     }
 
-    /// The id and level with which the node at `depth` on the path to `scope` is created if it is missing.
+    /// Returns the id and level of the missing node to create at `depth` on the path to `scope`; `None` if
+    /// the commit does not ask for it.
     fn id_to_make(&self, scope: &Scope, depth: usize) -> Option<(&ContextId, Level)> {
         let path = self.commit.ensure_path.as_ref()?;
         let covered = path.scope.keys().get(..=depth)? == scope.keys().get(..=depth)?;
@@ -131,8 +132,8 @@ impl PostgresCommit<'_> {
         Some((id, *Level::ALL.get(depth + 1)?))
     }
 
-    /// Inserts a node that nobody wrote yet, and records no change, because nobody wrote it; returns false if
-    /// another write has inserted it.
+    /// Inserts an empty node, at version 0. No change is recorded, because no caller wrote it. Returns false
+    /// if another write has inserted it.
     async fn insert_empty(
         &self,
         transaction: &Transaction<'_>,

@@ -1,7 +1,7 @@
 //! Removes contexts.
 //!
-//! Each is locked before the nodes below it are looked up, so that none is added meanwhile. The cascade of
-//! the foreign key, which leaves no record, then never has anything to remove.
+//! Each context is locked before the nodes below it are looked up, so that none is added meanwhile. The
+//! cascade of the foreign key, which leaves no record, then never has anything to remove.
 
 use context_domain::change::Operation;
 use context_domain::context::{Context, Etag};
@@ -69,7 +69,7 @@ impl PostgresCommit<'_> {
         Ok(true)
     }
 
-    /// Locks the live context of exactly that version against everybody, and reads it.
+    /// Locks the live context of exactly that version (`FOR UPDATE`), and reads it.
     async fn locked(&self, transaction: &Transaction<'_>, etag: &Etag) -> Result<Option<Context>, Failure> {
         let at = Moment(self.commit.record.at);
         let Ok(version) = i32::try_from(etag.version) else { return Ok(None) };

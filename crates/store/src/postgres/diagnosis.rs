@@ -1,4 +1,4 @@
-//! Why a call on a tenant failed, and what a tenant's schema lacks, in words that say what to do.
+//! Explains why a call on a tenant failed, or what a tenant's schema lacks, and says what to do.
 
 use context_domain::error::Error;
 use context_domain::id::TenantId;
@@ -14,7 +14,7 @@ use super::{Store, schema_of};
 const MAX_NAMED: usize = 5;
 
 impl Store {
-    /// Returns the error of a call whose statement met undefined or forbidden objects: the tenant does not
+    /// Returns the error of a call whose statement named undefined or forbidden objects: the tenant does not
     /// exist, or its schema is damaged, and how.
     pub(super) async fn diagnose(&self, tenant: &TenantId, failure: Failure) -> Error {
         match self.find(tenant).await {
@@ -47,7 +47,7 @@ pub(super) fn describe_missing(tenant: &TenantId, objects: &[String]) -> String 
     format!("{} {verb} missing: run `context-service bootstrap --tenant-id {tenant}`", list_first(objects))
 }
 
-/// Says what is wrong with a tenant's schema, and what to do. What is missing is said first, and alone.
+/// Says what is wrong with a tenant's schema, and what to do. If something is missing, only that is named.
 pub(super) fn describe_faults(tenant: &TenantId, faults: &[SchemaFault]) -> String {
     let missing = faults.iter().filter_map(|fault| match fault {
         SchemaFault::Missing(object) => Some(object.to_string()),

@@ -114,7 +114,7 @@ impl Store {
         rows.iter().map(tenant_from_row).collect()
     }
 
-    /// Returns the owner's connections, or the error that names `command` as what to run instead.
+    /// Returns the owner's connections, or an error that says to run `command` instead.
     fn owner(&self, command: impl FnOnce() -> String) -> Result<&Pool, Error> {
         self.owner.as_ref().ok_or_else(|| Error::OwnerNeeded { command: command() })
     }

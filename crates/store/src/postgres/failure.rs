@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL or of its driver means: whether something was written, and what to do.
+//! The meaning of an error of PostgreSQL or of its driver: whether something was written, and what to do.
 
 use std::error::Error as StdError;
 use std::time::Duration;

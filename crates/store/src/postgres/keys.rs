@@ -118,7 +118,7 @@ impl Store {
         rows.iter().map(key_from_row).collect()
     }
 
-    /// Ends a key at `at`, unless it ends earlier anyway; false if there is no such key.
+    /// Ends a key at `at`, unless it ends earlier anyway; returns false if there is no such key.
     pub(super) async fn revoke_key(&self, id: &KeyId, at: Timestamp) -> Result<bool, Failure> {
         Ok(!self.write_key(END, id, at).await?.is_empty())
     }

@@ -1,13 +1,12 @@
-//! The memory: documents that were read recently, so that a row that has not changed is neither sent nor
-//! parsed again.
+//! The memory: documents that were read recently, so that an unchanged row is neither sent nor parsed again.
 //!
 //! A row is identified by its *stamp*: the context's id and version, the transaction that wrote the row
 //! (`xmin`), and when the server was started. PostgreSQL compares the stamps in the statement that reads the
 //! chain, so versions and documents come from one snapshot. A version alone would not be enough:
 //!
-//! - The transaction is in the stamp because a backup that is loaded over the tables counts the same versions
-//!   again, and because a role that may disable triggers can change a row without its version.
-//! - The server's start is in it because transaction ids are given out again after a recovery to an earlier
+//! - The transaction is in the stamp because loading a backup over the tables repeats versions, and because a
+//!   role that may disable triggers can change a row without its version.
+//! - The server's start is in it because transaction ids are assigned again after a recovery to an earlier
 //!   point in time, and after the promotion of a standby that lacked the last transactions.
 //! - A server whose process crashed recovers under its old start time, and may have lost transactions that
 //!   were not on disk yet (`synchronous_commit = off`). So a lost connection empties the memory, and a read
@@ -26,11 +25,11 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
-/// About how many documents fit.
+/// The approximate number of documents that fit.
 const EXPECTED_DOCUMENTS: usize = 16 * 1024;
-/// Scopes whose context's id is remembered.
+/// The maximum number of scopes whose context's id is remembered.
 const MAX_SCOPES: usize = 16 * 1024;
-/// What a document takes in addition to its members, in bytes: its other columns, and the cache entry.
+/// The bytes that a document takes in addition to its members: its other columns, and the cache entry.
 const ENTRY_BYTES: usize = 1024;
 /// About what the allocator adds to a text or a list, in bytes.
 const ALLOCATION_BYTES: usize = 16;
@@ -41,7 +40,7 @@ const NODE_MEMBERS: usize = 6;
 /// The documents that were read recently.
 ///
 /// **Life cycle.** It belongs to a store, starts empty, and holds at most [`MAX_DOCUMENTS_BYTES`]: the cache
-/// evicts the rest. It is a cache only: what it holds is used after the database has confirmed, in the same
+/// evicts the rest. It is only a cache: a document is used only after the database has confirmed, in the same
 /// statement, that it is current.
 ///
 /// **Concurrency.** Both caches are concurrent. [`forget_before`](Self::forget_before) is called before each

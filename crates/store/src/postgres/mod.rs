@@ -49,8 +49,8 @@ pub const CONTROL_REVISION: i32 = 1;
 /// The revision of a tenant's schema that this version needs.
 pub const TENANT_REVISION: i32 = 5;
 
-/// The most connections of the owner: tenants are rarely created, and dropping one may have to wait for its
-/// readers.
+/// The maximum number of the owner's connections: tenants are rarely created, but dropping one may have to
+/// wait for its readers.
 const MAX_OWNER_CONNECTIONS: usize = 4;
 
 /// The store in one PostgreSQL database: it implements the ports of `context-domain`.
@@ -70,8 +70,7 @@ pub(crate) struct Store {
     /// Connections of the role that owns the database, if it was given.
     owner: Option<Pool>,
     memory: Memory,
-    /// The tenants of which a call has failed because stored data is damaged. The health check reads all
-    /// their rows.
+    /// The tenants that a call has found damaged. The health check reads all of their rows.
     suspects: Mutex<BTreeSet<TenantId>>,
 }
 
@@ -104,8 +103,8 @@ impl Store {
         self.pool.query(Some(tenant), StatementKind::Read, &sql, params).await
     }
 
-    /// Turns the result of a call on a tenant into the port's. A tenant whose stored data is damaged becomes
-    /// a suspect.
+    /// Turns a failure of a call on a tenant into the domain's error. A tenant whose stored data is damaged
+    /// becomes a suspect.
     async fn answered<T>(&self, tenant: &TenantId, result: Result<T, Failure>) -> Result<T, Error> {
         let failure = match result {
             Ok(value) => return Ok(value),

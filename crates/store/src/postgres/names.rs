@@ -14,7 +14,7 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Returns the name of a tenant's schema, not quoted. No two ids share one: an id has at most 48 bytes, and
-/// PostgreSQL cuts names at 63.
+/// PostgreSQL truncates names to 63.
 pub fn schema_of(tenant: &TenantId) -> String {
     format!("tenant_{tenant}")
 }

@@ -52,7 +52,7 @@ impl<'a> FromSql<'a> for Moment {
     accepts!(TIMESTAMPTZ);
 }
 
-/// An `xid8`: the number of a transaction, which is never used again.
+/// An `xid8`: the 64-bit number of a transaction, which does not wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TransactionId(pub(super) u64);
 
@@ -106,12 +106,12 @@ pub(super) fn version(row: &Row, field: impl Column, id: &ContextId) -> Result<u
     u32::try_from(version).map_err(|error| unreadable(field.name(), id.as_str(), Some(Box::new(error))))
 }
 
-/// The version as the database stores it.
+/// Returns the version as the database stores it.
 pub(super) fn stored_version(version: u32, id: &ContextId) -> Result<i32, Failure> {
     i32::try_from(version).map_err(|_| Failure::Misuse(format!("{id} has no version left")))
 }
 
-/// The limit as PostgreSQL takes it.
+/// Returns the limit as PostgreSQL takes it.
 pub(super) fn limit(items: usize) -> i64 {
     // No table holds more rows than this.
     i64::try_from(items).unwrap_or(i64::MAX)

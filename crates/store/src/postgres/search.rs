@@ -21,14 +21,14 @@ use super::statements::{self, SearchCondition};
 pub(super) struct Bounds {
     /// How many candidates an index may find.
     pub(super) candidates: i64,
-    /// How many contexts are walked through where it finds more.
+    /// How many contexts are walked through if it finds more.
     pub(super) walk: i64,
 }
 
 impl Bounds {
     /// Enough for a condition that few contexts meet, and for one that one in forty meets.
     pub(super) const FIRST: Self = Self { candidates: 100, walk: 400 };
-    /// The factor from one statement to the next: it takes few statements, and all of them together cost
+    /// The factor from one statement to the next: few statements are needed, and all of them together cost
     /// little more than the last one.
     const FACTOR: i64 = 8;
 
@@ -141,12 +141,12 @@ impl Store {
     }
 }
 
-/// Where a row of a search says whether the words of its context are not stored.
+/// The column in a row of a search that says whether the context's words are not stored yet.
 const LACKS_WORDS: usize = rows::CONTEXT_COLUMNS;
-/// Where it says whether the statement found all contexts that match.
+/// The column that says whether the statement found all contexts that match.
 const IS_ALL: usize = LACKS_WORDS + 1;
 
-/// Reads the context in a row of a search; `None` where the row holds none.
+/// Reads the context in a row of a search; `None` if the row holds none.
 fn searched_context(row: &Row, tenant: &TenantId) -> Result<Option<(Context, WordState)>, Failure> {
     let id: Option<&str> = rows::field(row, ContextColumn::Id, || "a context".to_owned())?;
     if id.is_none() {

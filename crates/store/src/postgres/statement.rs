@@ -1,11 +1,11 @@
-//! What a caller says about a statement: its parameters with their types, and what it does.
+//! What the pool needs to know about a statement: its parameters with their types, and what it does.
 
 use tokio_postgres::types::{ToSql, Type};
 
 /// A parameter with its type, so that a statement without a name needs no round trip to learn the types.
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// What a statement does: it decides whether the statement may be sent twice, and how the pool weighs it.
+/// The kind of a statement, which decides whether it may be sent twice, and how the pool weighs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatementKind {
     /// It reads and is quick. It is sent again if its connection was lost.

@@ -1,7 +1,7 @@
 //! Checks of the store: whether it works at all, and what is wrong with which tenant.
 //!
-//! Every tenant is checked over a connection that is opened for it and closed after: a server process caches
-//! each table that it has opened, and those that serve calls are to stay small.
+//! A check reads the tenants' contexts over a connection of its own, which is closed afterwards: a server
+//! process caches each table that it has opened, and the processes that serve calls must stay small.
 
 use async_trait::async_trait;
 use context_domain::error::Error;
@@ -20,7 +20,7 @@ use super::{CONTROL_REVISION, Store, TENANT_REVISION, rows, schema_of, statement
 /// Tenants that one statement checks. It locks each table and index that it names, and the server's lock
 /// table holds a few thousand.
 const TENANTS_PER_STATEMENT: usize = 50;
-/// Rows that are read at a time where everything is read.
+/// Rows that are read at a time when all rows are read.
 const ROWS_PER_PAGE: usize = 100;
 
 /// Reads the revision of the control schema, and the tables in it that the service needs.
@@ -95,7 +95,7 @@ impl Store {
             }
             Err(failure) if failure.is_denied() => {
                 let detail = format!(
-                    "the role {} may not use the installation's tables until it was named with \
+                    "the role {} may not use the installation's tables until it is named with \
                      --serving-role {0}",
                     self.pool.url().user()
                 );
@@ -213,8 +213,8 @@ impl Store {
         }
     }
 
-    /// Returns what is wrong with a tenant in the end, its rows included where `depth` or a failed call asks
-    /// for that; `None` if the tenant was dropped meanwhile.
+    /// Returns `problem` or, if there is none and `depth` or a failed call asks for it, what is wrong with
+    /// the tenant's rows. The outer `None` means that the tenant was dropped meanwhile.
     async fn check_rows(
         &self,
         visitor: &Pool,
@@ -274,7 +274,7 @@ impl Store {
     }
 }
 
-/// Returns those of these tenants that do not have exactly one global node, each with how many it has.
+/// Returns how many global nodes each of these tenants has.
 async fn count_globals(visitor: &Pool, tenants: &[TenantId]) -> Result<Vec<(String, i64)>, Failure> {
     if tenants.is_empty() {
         return Ok(Vec::new());

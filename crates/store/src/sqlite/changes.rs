@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::rows;
 use crate::columns::{Column, join, names};
 
-/// Records changes: what all change rows of one transaction have in common.
+/// Inserts the change rows of one transaction; holds the values that they have in common.
 pub(super) struct ChangeRecorder<'a> {
     connection: &'a Connection,
     tenant: &'a TenantId,
@@ -23,13 +23,13 @@ pub(super) struct ChangeRecorder<'a> {
     revision: i64,
 }
 
-/// What one change row says about its context.
+/// The values of one change row that differ from context to context.
 pub(super) struct NewChange<'a> {
     /// The context.
     pub(super) id: &'a ContextId,
     /// Its version after the write.
     pub(super) version: u32,
-    /// What was done.
+    /// The operation.
     pub(super) operation: Operation,
     /// The context after the write; `None` after a removal.
     pub(super) content: Option<&'a Value>,
@@ -38,7 +38,7 @@ pub(super) struct NewChange<'a> {
 }
 
 impl<'a> ChangeRecorder<'a> {
-    /// Takes the next revision for the transaction.
+    /// Starts to record: takes the next revision for the transaction.
     pub(super) fn start(
         connection: &'a Connection,
         tenant: &'a TenantId,
@@ -62,7 +62,7 @@ impl<'a> ChangeRecorder<'a> {
         Ok(())
     }
 
-    /// The value of a column, as it is stored.
+    /// Returns the value of a column, as it is stored.
     fn stored_value<'v>(
         &'v self,
         change: &'v NewChange<'_>,
@@ -86,7 +86,7 @@ impl<'a> ChangeRecorder<'a> {
     }
 }
 
-/// Reads the change with the principal's key, if it was made after `since`.
+/// Reads the change that carries the principal's idempotency key, if it was made after `since`.
 pub(super) fn find_by_key(
     connection: &Connection,
     idempotency: &Idempotency,

@@ -49,11 +49,11 @@ impl ChangeColumn {
     pub(super) const KEY: [Self; 3] =
         [Self::IdempotencyPrincipal, Self::IdempotencyKey, Self::IdempotencyRequest];
 
-    /// The columns that are read: all but the tenant's id.
+    /// Returns the columns that are read: all but the tenant's id.
     pub(super) fn read_columns() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|column| *column != Self::TenantId)
     }
 }
 
-// A column's index is its position among those that are read, so the one that is not read is the last one.
+// A column's index is its position among those that are read, so the one that is not read must come last.
 const _: () = assert!(ChangeColumn::TenantId as usize + 1 == ChangeColumn::ALL.len());

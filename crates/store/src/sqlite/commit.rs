@@ -1,4 +1,5 @@
-//! The only way in which contexts are written: in one write transaction, all of a commit or nothing.
+//! The only code that writes contexts: a commit is one write transaction, carried out completely or not at
+//! all.
 
 use context_domain::change::Operation;
 use context_domain::clock::Timestamp;
@@ -43,7 +44,7 @@ struct SqliteCommit<'a> {
     recorder: ChangeRecorder<'a>,
 }
 
-/// What is needed of a node to find and remove it.
+/// The values of a node that are needed to remove it.
 struct NodeVersion {
     id: ContextId,
     version: u32,
@@ -118,7 +119,8 @@ impl SqliteCommit<'_> {
         self.create(Context { place: Some(place), ..context.clone() }, operation)
     }
 
-    /// Reads the child of that key, if it has not expired; if it has, removes it.
+    /// Reads the child of that key. If it has expired, removes it with everything below it, and returns
+    /// `None`.
     fn live_child(&self, parent: &ContextId, key: &NodeKey) -> Result<Option<NodeVersion>, Failure> {
         let sql = "SELECT id, version, expires_at IS NOT NULL AND expires_at <= ?3 FROM contexts
                    WHERE parent_id = ?1 AND node_key = ?2";
@@ -132,7 +134,8 @@ impl SqliteCommit<'_> {
         Ok(found)
     }
 
-    /// The id and level with which the node at `depth` on the path to `scope` is created if it is missing.
+    /// Returns the id and level of the missing node to create at `depth` on the path to `scope`; `None` if
+    /// the commit does not ask for it.
     fn id_to_create(&self, scope: &Scope, depth: usize) -> Option<(ContextId, Level)> {
         let path = self.commit.ensure_path.as_ref()?;
         let covered = path.scope.keys().get(..=depth)? == scope.keys().get(..=depth)?;
@@ -140,7 +143,7 @@ impl SqliteCommit<'_> {
         Some((id.clone(), *Level::ALL.get(depth + 1)?))
     }
 
-    /// Inserts a node that nobody wrote yet, and records no change, because nobody wrote it.
+    /// Inserts an empty node, at version 0. No change is recorded, because no caller wrote it.
     fn insert_empty(
         &self,
         id: ContextId,

@@ -53,7 +53,7 @@ pub(super) fn use_wal(connection: &Connection) -> Result<(), Failure> {
                     format!("journal_mode is {mode}"),
                 ));
             }
-            // Two processes that switch the same file at once would wait for each other for ever if SQLite
+            // Two processes that switch the same file at once would wait for each other forever if SQLite
             // called its busy handler here. It does not, so this loop waits.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 tries += 1;
@@ -94,7 +94,7 @@ impl IdleConnections {
     }
 
     fn stack(&self) -> MutexGuard<'_, Vec<Connection>> {
-        // The stack is whole between any two statements that hold the lock.
+        // A panic cannot leave the stack half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,7 +30,7 @@ pub(super) const WITH_ANCESTORS: &str = "contexts c
     LEFT JOIN contexts above1 ON above1.id = c.parent_id
     LEFT JOIN contexts above2 ON above2.id = above1.parent_id";
 
-/// The columns of the context `c` that [`read_context`] reads.
+/// Returns the columns of the context `c` that [`read_context`] reads.
 pub(super) fn context_columns() -> String {
     qualified_names("c", ContextColumn::ALL.iter().copied())
 }
@@ -119,7 +119,7 @@ pub(super) fn update(connection: &Connection, context: &Context) -> Result<(), F
     write_row(connection, &SQL, context)
 }
 
-/// The parameter that holds the value of a column.
+/// Returns the parameter that holds the value of a column.
 fn parameter_of(column: ContextColumn) -> String {
     format!("?{}", column.index() + 1)
 }
@@ -133,7 +133,7 @@ fn write_row(connection: &Connection, sql: &str, context: &Context) -> Result<()
     }
 }
 
-/// The value of a column, as it is stored.
+/// Returns the value of a column, as it is stored.
 fn stored_value(context: &Context, column: ContextColumn) -> Result<ToSqlOutput<'_>, Failure> {
     let content = &context.content;
     let place = context.place.as_ref();

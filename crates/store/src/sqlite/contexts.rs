@@ -55,7 +55,7 @@ impl Contexts for SqliteStore {
     }
 }
 
-/// Reads the nodes at that scope that are there, from the top without a gap.
+/// Reads the nodes on the path to that scope that exist, from the top without a gap.
 fn chain_by_scope(
     connection: &Connection,
     tenant: &TenantId,
@@ -83,7 +83,7 @@ fn chain_by_scope(
     Ok(chain)
 }
 
-/// Reads the context of that id and its ancestors, global first; nothing if it is not there.
+/// Reads the context of that id and its ancestors, global first; nothing if it does not exist.
 fn chain_by_id(connection: &Connection, tenant: &TenantId, id: &ContextId) -> Result<Vec<Context>, Failure> {
     let Some(target) = context_rows::find_by_id(connection, tenant, id)? else { return Ok(Vec::new()) };
     let mut above = parent_of(&target);

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean for the store.
+//! The meaning of SQLite's errors for the store.
 
 use rusqlite::ErrorCode;
 
@@ -8,7 +8,7 @@ use crate::failure::{self, DriverError};
 pub(super) type Failure = failure::Failure<rusqlite::Error>;
 
 impl Failure {
-    /// The failure as one of `control.db`: if that is damaged, no tenant can be served.
+    /// Returns the failure as one of `control.db`: if that is damaged, no tenant can be served.
     pub(super) fn of_control(self) -> Self {
         match self.judged() {
             Self::Damaged { detail, source } => {
@@ -18,8 +18,8 @@ impl Failure {
         }
     }
 
-    /// The failure of a COMMIT. Certainly nothing was written if it could not begin to write (busy), or if
-    /// not all of it fitted (full): the frame that commits a transaction is written last.
+    /// Returns the failure of a COMMIT. Nothing was written if it could not begin to write (busy), or if not
+    /// all of it fitted on the disk (full): the frame that commits a transaction is written last.
     pub(super) fn of_commit(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull) => Self::Refused(error),

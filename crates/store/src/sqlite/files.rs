@@ -50,7 +50,7 @@ impl StoreFiles {
         Ok(files)
     }
 
-    /// The tenant's file, if it is open.
+    /// Returns the tenant's file, if it is open.
     pub(super) fn open_file(&self, tenant: &TenantId) -> Option<Arc<TenantFile>> {
         self.open_files().get(tenant).map(Arc::clone)
     }
@@ -64,8 +64,8 @@ impl StoreFiles {
         }
     }
 
-    /// The result of a transaction; `None` if the tenant was dropped: then its file is closed and its drop
-    /// finished.
+    /// Returns the result of a transaction; `None` if the tenant was dropped: then its file is closed and its
+    /// drop finished.
     pub(super) fn settle_drop<T>(
         &self,
         file: &TenantFile,
@@ -82,8 +82,8 @@ impl StoreFiles {
         Ok(None)
     }
 
-    /// The error for a failed call on a tenant. A file that was found damaged is suspect until it has been
-    /// checked.
+    /// Returns the error for a failed call on a tenant. A file that the call found damaged is suspect until
+    /// it has been checked.
     pub(super) fn unhealthy(&self, file: &TenantFile, failure: Failure) -> Error {
         let error = failure.in_tenant(&file.id);
         if matches!(error, Error::TenantUnhealthy { .. }) {
@@ -121,8 +121,8 @@ impl StoreFiles {
             Ok(orphans)
         })?;
         for file in orphans {
-            // A log without its file is the rest of a drop. A file without a tombstone may be one that
-            // another process is creating.
+            // A log without its file was left by a drop. A file without a tombstone may be one that another
+            // process is creating.
             if !file.exists()? || matches!(file.is_tombstoned(), Ok(true)) {
                 file.unlink()?;
             } else {
@@ -137,7 +137,7 @@ impl StoreFiles {
     }
 
     fn suspects(&self) -> MutexGuard<'_, HashSet<Generation>> {
-        // The set is whole between any two statements that hold the lock.
+        // A panic cannot leave the set half changed.
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,7 +166,7 @@ impl StoreFiles {
     }
 
     fn open_files(&self) -> MutexGuard<'_, LruCache<TenantId, Arc<TenantFile>>> {
-        // The cache is whole between any two statements that hold the lock.
+        // A panic cannot leave the cache half changed.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The index of a tenant's contexts: the terms and times of each, by a position that sorts as its id does.
+//! The index of a tenant's contexts: the terms and times of each, under a position that sorts as its id does.
 
 use context_domain::context::Context;
 use context_domain::id::{ContextId, TenantId};
@@ -41,7 +41,8 @@ pub(super) fn remove(connection: &Connection, id: &ContextId) -> Result<(), Fail
     Ok(())
 }
 
-/// The position of the last context whose id does not sort after `id`, or 0, which is before all positions.
+/// Returns the position of the last context whose id does not sort after `id`, or 0, which is before all
+/// positions.
 pub(super) fn last_position(connection: &Connection, id: &ContextId) -> Result<i64, Failure> {
     let sql = "SELECT position FROM context_index WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
     Ok(rows::query_one(connection, sql, [id.as_str()], |row| Ok(row.get(0)?))?.unwrap_or(0))

@@ -1,8 +1,7 @@
 //! The embedded store: SQLite files in a folder.
 //!
 //! Every call on a tenant is one transaction on its file ([`tenant_file`]), run on a thread that may block.
-//! The future that waits for it may be dropped; the transaction is then carried out all the same, or not
-//! begun.
+//! The future that waits for it may be dropped; the transaction is then still carried out, or never begun.
 //!
 //! [`store`] runs transactions; `contexts`, `directory` and `upkeep` implement the ports on it.
 

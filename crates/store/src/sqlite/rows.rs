@@ -1,4 +1,4 @@
-//! Short forms of running a statement, and of reading a value of a row.
+//! Helpers that run a statement, or read a value of a row.
 
 use context_domain::id::ContextId;
 use rusqlite::types::{ToSqlOutput, Value};
@@ -34,7 +34,7 @@ pub(super) fn query_one<T>(
     rows.next()?.map(read).transpose()
 }
 
-/// Runs a statement and returns the first value of its row, which every file has.
+/// Runs a statement that every file has a row for, and returns the first value of that row.
 pub(super) fn query_number(
     connection: &Connection,
     sql: &str,
@@ -49,7 +49,7 @@ pub(super) fn execute(connection: &Connection, sql: &str, parameters: impl Param
     Ok(connection.prepare_cached(sql)?.execute(parameters)?)
 }
 
-/// The limit as SQLite takes it.
+/// Returns the limit as SQLite takes it.
 pub(super) fn limit(items: usize) -> i64 {
     // No table holds more rows than this.
     i64::try_from(items).unwrap_or(i64::MAX)
@@ -71,12 +71,12 @@ pub(super) fn read_optional_text<'r>(row: &'r Row<'_>, index: usize) -> Result<O
     Ok(row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?)
 }
 
-/// The value, or null.
+/// Returns the value, or null.
 pub(super) fn or_null<'a>(value: Option<impl Into<ToSqlOutput<'a>>>) -> ToSqlOutput<'a> {
     value.map_or(ToSqlOutput::Owned(Value::Null), Into::into)
 }
 
-/// The value as JSON without white space.
+/// Returns the value as JSON without white space.
 pub(super) fn compact_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::Misuse(format!("JSON was not written: {error}")))
 }

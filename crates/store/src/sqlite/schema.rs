@@ -14,7 +14,7 @@ pub(super) struct Schema {
     /// The revisions in order, each with the `user_version` that it sets. `{tenant}` stands for the tenant's
     /// id.
     revisions: &'static [(u32, &'static str)],
-    /// What fills tables from others, each after the revision of that number.
+    /// The steps that fill tables from others, each run after the revision of that number.
     fills: &'static [(u32, Fill)],
 }
 
@@ -70,8 +70,8 @@ pub(super) const CONTROL: Schema = Schema {
     fills: &[],
 };
 
-/// A tenant's file. The application id reads `CtxT`. Times are microseconds since 1970; what is JSON is kept
-/// as compact text.
+/// A tenant's file. The application id reads `CtxT`. Times are microseconds since 1970; JSON is kept as
+/// compact text.
 pub(super) const TENANT: Schema = Schema {
     application_id: 0x4374_7854,
     revisions: &[

@@ -88,7 +88,7 @@ impl SqliteStore {
         })
     }
 
-    /// The tenant's file, opened if it is not open yet.
+    /// Returns the tenant's file, opened if it is not open yet.
     async fn file(&self, tenant: &TenantId) -> Result<Arc<TenantFile>, Error> {
         if let Some(file) = self.files.open_file(tenant) {
             return Ok(file);
@@ -116,8 +116,8 @@ impl SqliteStore {
     }
 }
 
-/// The failure of work on a blocking thread that ended without a result: it panicked, and its connection was
-/// closed with its transaction; or the program is ending, and the work was never begun.
+/// Returns the failure of work on a blocking thread that ended without a result: it panicked, and its
+/// connection was closed with its transaction; or the program is ending, and the work was never begun.
 fn unfinished(error: JoinError) -> Failure {
     if error.is_panic() {
         Failure::Misuse(error.to_string())

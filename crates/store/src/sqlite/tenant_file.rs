@@ -2,8 +2,8 @@
 //!
 //! A tenant is dropped in three steps: a tombstone is set inside its file (which is the moment of the drop),
 //! its row is removed from `control.db`, and the file is removed. Another process that has the file open sees
-//! the tombstone, because every transaction checks it first; otherwise a write to a file without a name would
-//! be acknowledged and lost.
+//! the tombstone, because every transaction checks it first; otherwise a write to an unlinked file would be
+//! acknowledged and lost.
 
 use std::fs;
 use std::io;
@@ -58,14 +58,14 @@ pub(super) enum Transacted<T> {
 }
 
 impl TenantFile {
-    /// The file of this generation in the folder of the tenants.
+    /// Returns the file of this generation in the folder of the tenants.
     pub(super) fn new(folder: &Path, id: TenantId, generation: Generation) -> Self {
         let path = folder.join(format!("{id}.{}.db", generation.as_str()));
         Self { id, generation, turn: Arc::default(), path, idle: IdleConnections::default() }
     }
 
-    /// The file that a name in the folder of the tenants belongs to: the name of the file itself, of its log
-    /// or of the log's index. `None` for a name that this program does not write.
+    /// Returns the file that a name in the folder of the tenants belongs to: the name of the file itself, of
+    /// its log or of the log's index. `None` for a name that this program does not write.
     pub(super) fn from_file_name(folder: &Path, name: &str) -> Option<Self> {
         let (id, rest) = name.split_once('.')?;
         let (generation, suffix) = rest.split_once('.')?;
@@ -135,7 +135,7 @@ impl TenantFile {
     /// Whether the file is there.
     pub(super) fn exists(&self) -> Result<bool, Failure> {
         let found = self.path.try_exists();
-        found.map_err(|error| Failure::unavailable("the folder of the tenants cannot be looked into", error))
+        found.map_err(|error| Failure::unavailable("the folder of the tenants cannot be read", error))
     }
 
     /// Removes the file, its log and the log's index.
@@ -211,9 +211,9 @@ impl TenantFile {
     }
 }
 
-/// Creates a tenant at the moment at which `transaction` on `control.db` calls back. If the transaction
-/// certainly fails after that, the file is removed again; if it may have been committed, the file is kept,
-/// because it may be needed.
+/// Creates a tenant when `transaction`, which runs on `control.db`, calls back. If the transaction certainly
+/// fails after that, the file is removed again; if it may have been committed, the file is kept, because it
+/// may be needed.
 pub(super) fn create_tenant<T>(
     tenants: &Path,
     new: &NewTenant,

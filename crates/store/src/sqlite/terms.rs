@@ -9,8 +9,8 @@ use context_domain::context::Context;
 use context_domain::search::{Search, leaves, words_of_content};
 use serde_json::{Map, Value};
 
-/// At most so many terms of a search are looked up in the index; the test of each candidate covers the
-/// others.
+/// The maximum number of terms of a search that are looked up in the index; the test of each candidate covers
+/// the others.
 const MAX_ASKED: usize = 64;
 
 /// The bits of a hash that are kept. The index holds each term of each context as hexadecimal digits, so that
@@ -22,7 +22,7 @@ const KEPT: u64 = (1 << 40) - 1;
 pub(super) struct Terms(BTreeSet<u64>);
 
 impl Terms {
-    /// The terms under which `context` is indexed.
+    /// Returns the terms under which `context` is indexed.
     pub(super) fn of_context(context: &Context) -> Self {
         let content = &context.content;
         let mut terms = Self::default();
@@ -39,7 +39,7 @@ impl Terms {
         terms
     }
 
-    /// The terms that every context that matches has; empty where the index cannot help.
+    /// Returns terms that every matching context has; none if the index cannot help.
     pub(super) fn of_search(search: &Search) -> Self {
         let mut terms = Self::default();
         search.context_type.iter().for_each(|kind| terms.add(TermHash::new(TermKind::Type).part(kind)));
@@ -58,8 +58,8 @@ impl Terms {
         self.0.is_empty()
     }
 
-    /// The terms in the syntax of the full-text index: to store them, and to ask for the contexts that have
-    /// all of them.
+    /// Returns the terms in the syntax of the full-text index: to store them, and to find the contexts that
+    /// have all of them.
     pub(super) fn to_text(&self) -> String {
         let words: Vec<_> = self.0.iter().map(|term| format!("{term:010x}")).collect();
         words.join(" ")
@@ -106,7 +106,7 @@ impl Terms {
     }
 }
 
-/// What a term says: the same text may be a word, a tag and a type.
+/// What a term stands for: the same text may be a word, a tag and a type.
 #[derive(Clone, Copy)]
 enum TermKind {
     Array,

@@ -1,4 +1,4 @@
-//! Decisions and repairs rest on objects and kinds, never on words.
+//! Checks that repairs are decided from objects and kinds, never from the words of messages.
 
 use context_store::postgres::ConnectionMode;
 use context_testing::OWNER;

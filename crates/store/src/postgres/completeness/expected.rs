@@ -1,4 +1,4 @@
-//! What a table must have, by name.
+//! The parts that a table must have, by name.
 
 /// A table and what belongs to it. The lists of these are generated from databases that the SQL files made.
 #[derive(Debug, Clone, Copy)]
@@ -7,7 +7,7 @@ pub struct ExpectedTable {
     pub name: &'static str,
     /// The names of its columns, and their types as the catalog prints them.
     pub columns: &'static [(&'static str, &'static str)],
-    /// The names of its indexes, those of constraints aside.
+    /// The names of its indexes, except those of constraints.
     pub indexes: &'static [&'static str],
     /// The names of its constraints.
     pub constraints: &'static [&'static str],

@@ -1,17 +1,17 @@
-//! What is wrong with an object of a tenant's schema.
+//! The faults that an object of a tenant's schema can have.
 
 use std::fmt;
 
 use super::object::DatabaseObject;
 
-/// What is wrong with one object of a tenant's schema. `Display` is for people; nothing reads it back.
+/// A fault of one object of a tenant's schema. `Display` is for people; no code parses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaFault {
     /// The object does not exist, or is not in force: an invalid index, a disabled trigger.
     Missing(DatabaseObject),
     /// Every role may use the object.
     Open(DatabaseObject),
-    /// Somebody changed the object, and nothing that this program does changes it back.
+    /// Somebody changed the object, and this program does not change it back.
     Altered {
         /// The object that was changed.
         object: DatabaseObject,
@@ -57,7 +57,7 @@ pub enum Alteration {
     },
 }
 
-/// What is said of an object that every role may use.
+/// The message about an object that every role may use.
 pub const IS_OPEN: &str = "is open to every role (PUBLIC)";
 
 impl fmt::Display for SchemaFault {

@@ -1,12 +1,12 @@
 //! Whether tenants' schemas are complete: what each must hold, and one query that finds what is wrong with
 //! any of them.
 //!
-//! What a schema must hold ([`TABLES`]) is generated from `crates/fleet/schema/tenant.sql`, under review.
-//! What is wrong is an object ([`DatabaseObject`]) and what is wrong with it ([`SchemaFault`]), as data:
-//! repairs are made from that, and the texts that both have are for people only.
+//! The list of what a schema must hold ([`TABLES`]) is generated from `crates/fleet/schema/tenant.sql` and
+//! committed, so that a change to it is reviewed. A fault ([`SchemaFault`]) is data: what is wrong with which
+//! object ([`DatabaseObject`]). Repairs are decided from that; `Display` is for people only.
 //!
-//! The query reads the catalogs by index only, schema by schema, so that it is as fast right after a thousand
-//! tenants were made, when the catalogs have not been analyzed yet.
+//! The query reads the catalogs by index only, schema by schema, so that it is just as fast right after a
+//! thousand tenants were created, when the catalogs have not been analyzed yet.
 
 mod expected;
 mod fault;
@@ -23,10 +23,10 @@ pub use fault::{Alteration, IS_OPEN, SchemaFault};
 pub use object::{DatabaseObject, PUBLIC};
 pub use tenant_tables::TABLES;
 
-/// What is wrong with each schema, by its name. Schemas without a fault are left out.
+/// The faults of each schema, by its name. Schemas without a fault are left out.
 pub type SchemaFaults = BTreeMap<String, Vec<SchemaFault>>;
 
-/// Returns what is wrong with these schemas, each given by its name, not quoted.
+/// Returns what is wrong with these schemas, each given by its unquoted name.
 ///
 /// # Errors
 /// The server's or the connection's error.
@@ -37,7 +37,7 @@ pub async fn find_faults(client: &Client, schemas: &[String]) -> Result<SchemaFa
     faults_of_rows(&rows)
 }
 
-/// The names of [`TABLES`].
+/// Returns the names of [`TABLES`].
 pub fn table_names() -> [&'static str; TABLES.len()] {
     TABLES.each_ref().map(|table| table.name)
 }
@@ -78,7 +78,7 @@ pub(super) const CATALOG: &str = "
         OFFSET 0
     ) AS named";
 
-/// Returns what the rows of [`CATALOG`] show to be wrong.
+/// Returns the faults that the rows of [`CATALOG`] show.
 pub(super) fn faults_of_rows(rows: &[Row]) -> Result<SchemaFaults, Error> {
     let mut faults = SchemaFaults::new();
     for row in rows {
@@ -86,7 +86,7 @@ pub(super) fn faults_of_rows(rows: &[Row]) -> Result<SchemaFaults, Error> {
         let Some(table) = TABLES.iter().find(|table| table.name == relation) else { continue };
         let object = DatabaseObject::schema(&schema);
         if !row.try_get::<_, bool>(2)? {
-            // Its tables are missing with it, which need not be said.
+            // Its tables are missing too, which is not reported again.
             faults.insert(schema, vec![SchemaFault::Missing(object)]);
             continue;
         }
@@ -118,14 +118,14 @@ struct TableRow<'a> {
 type NewPart = fn(&str, &str, &str) -> DatabaseObject;
 
 impl TableRow<'_> {
-    /// The name and the type of each column.
+    /// Returns the name and the type of each column.
     fn columns(&self) -> Result<Vec<(&str, &str)>, Error> {
         let flat: Vec<&str> = self.row.try_get(4)?;
         let (pairs, _) = flat.as_chunks::<2>();
         Ok(pairs.iter().map(|[name, kind]| (*name, *kind)).collect())
     }
 
-    /// Returns what the table does not have, or has and is not in force.
+    /// Returns the parts of the table that are missing or not in force.
     fn missing(&self) -> Result<Vec<DatabaseObject>, Error> {
         let (schema, table) = (self.schema, self.table);
         let columns = self.columns()?;
@@ -145,7 +145,7 @@ impl TableRow<'_> {
         Ok(missing)
     }
 
-    /// Returns what somebody changed of the table.
+    /// Returns how the table was altered, and whether it is open to every role.
     fn alterations(&self) -> Result<Vec<SchemaFault>, Error> {
         let (schema, table) = (self.schema, self.table);
         let columns = self.columns()?;

@@ -1,15 +1,15 @@
-//! Which object of an installation something is said about.
+//! The objects of an installation that findings and messages name.
 
 use std::fmt;
 
 /// An object of an installation: what can be missing, damaged or not granted.
 ///
-/// Its parts are names as the catalog has them, not quoted: what builds SQL from them quotes each with
+/// Its parts are unquoted names, as in the catalog: code that builds SQL quotes each with
 /// [`identifier`](crate::postgres::identifier). `Display` is for people only. It leaves out a tenant's
 /// schema, because the message that shows the object names the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DatabaseObject {
-    /// All that a bootstrap makes.
+    /// Everything that a bootstrap creates.
     Installation,
     /// The tables of the installation in `public`.
     ControlSchema,
@@ -85,27 +85,27 @@ pub enum DatabaseObject {
 pub const PUBLIC: &str = "public";
 
 impl DatabaseObject {
-    /// The schema of that name.
+    /// Returns the schema of that name.
     pub fn schema(schema: &str) -> Self {
         Self::Schema { schema: schema.to_owned() }
     }
 
-    /// The table of that name.
+    /// Returns the table of that name.
     pub fn table(schema: &str, table: &str) -> Self {
         Self::Table { schema: schema.to_owned(), table: table.to_owned() }
     }
 
-    /// The column of that name.
+    /// Returns the column of that name.
     pub fn column(schema: &str, table: &str, column: &str) -> Self {
         Self::Column { schema: schema.to_owned(), table: table.to_owned(), column: column.to_owned() }
     }
 
-    /// The index of that name.
+    /// Returns the index of that name.
     pub fn index(schema: &str, table: &str, index: &str) -> Self {
         Self::Index { schema: schema.to_owned(), table: table.to_owned(), index: index.to_owned() }
     }
 
-    /// The constraint of that name.
+    /// Returns the constraint of that name.
     pub fn constraint(schema: &str, table: &str, constraint: &str) -> Self {
         Self::Constraint {
             schema: schema.to_owned(),
@@ -114,7 +114,7 @@ impl DatabaseObject {
         }
     }
 
-    /// The trigger of that name.
+    /// Returns the trigger of that name.
     pub fn trigger(schema: &str, table: &str, trigger: &str) -> Self {
         Self::Trigger { schema: schema.to_owned(), table: table.to_owned(), trigger: trigger.to_owned() }
     }
@@ -147,7 +147,7 @@ impl fmt::Display for DatabaseObject {
     }
 }
 
-/// What precedes the name of a table for people: `public.`, and nothing in a tenant's schema.
+/// Returns the prefix of a table's name in messages: `public.`, or nothing in a tenant's schema.
 fn shown(schema: &str) -> &'static str {
     if schema == PUBLIC { "public." } else { "" }
 }

@@ -18,7 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// How long sending the request may take.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// What is needed to send a cancel request for one session.
+/// Sends cancel requests for one session.
 pub(super) struct Canceller {
     pub(super) token: CancelToken,
     pub(super) to: ServerAddress,
@@ -26,7 +26,7 @@ pub(super) struct Canceller {
     pub(super) tls: Option<(MakeRustlsConnect, String)>,
 }
 
-/// Where a session's server was reached.
+/// The address at which a session's server was reached.
 pub(super) enum ServerAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),

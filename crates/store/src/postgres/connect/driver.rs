@@ -12,9 +12,9 @@ use super::refusal::ConnectRefusal;
 
 /// The task that carries messages between a client and its server.
 ///
-/// Until it is released, dropping this ends the task, and with it every unanswered call: a login that is
-/// given up leaves nothing running. Once released, the task ends by itself after the client was dropped and
-/// what it sent is answered.
+/// Until it is released, dropping this ends the task, and with it every unanswered call: an abandoned login
+/// leaves nothing running. Once released, the task ends by itself when the client has been dropped and
+/// everything that it sent is answered.
 pub(super) struct Driver {
     task: AbortHandle,
     end: Option<JoinHandle<ConnectionEnd>>,

@@ -1,4 +1,4 @@
-//! What a new session says about itself: whether a pooler is in between, and whether the server is
+//! The facts that a new session reports: whether a pooler is in between, and whether the server is
 //! acceptable.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,12 +10,13 @@ use super::refusal::ConnectRefusal;
 
 /// The oldest major version of PostgreSQL that has what the statements and the schemas need.
 const OLDEST: i32 = 14;
-/// Who the server sees at the other end, whether it accepts writes, and its version.
+/// The address and port that the server sees at the other end, its own port, whether it accepts writes,
+/// whether it is a standby, and its version.
 const FACTS: &str = "SELECT pg_catalog.inet_client_addr(), pg_catalog.inet_client_port(), \
      pg_catalog.inet_server_port(), pg_catalog.current_setting('transaction_read_only') = 'on', \
      pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
 
-/// What a session says about itself.
+/// The facts that a session reports.
 pub(super) struct SessionFacts {
     client: (Option<IpAddr>, Option<i32>),
     server_port: Option<i32>,
@@ -28,14 +29,14 @@ pub(super) struct SessionFacts {
 /// How well an acceptable session fits.
 #[derive(Debug)]
 pub(super) enum Fitness {
-    /// It is what was asked for.
+    /// It is what the URL asks for.
     Fits,
     /// It is used if no other host has a better one.
     SecondBest,
 }
 
 impl SessionFacts {
-    /// Asks a new session.
+    /// Queries the facts of a new session.
     pub(super) async fn query(client: &Client) -> Result<Self, ConnectRefusal> {
         let rows = client.query_typed(FACTS, &[]).await.map_err(ConnectRefusal::Session)?;
         let Some(row) = rows.first() else {
@@ -54,8 +55,9 @@ impl SessionFacts {
         })
     }
 
-    /// Whether the server's other end is our own socket, and its port the one that was dialled. A pooler
-    /// connects to the server from another port or, if that is by chance the same, from another address.
+    /// Whether the server sees our own socket at the other end, and listens on the port that was dialled. A
+    /// pooler connects to the server from another port or, if that happens to be the same, from another
+    /// address.
     pub(super) fn is_direct(&self, local: SocketAddr, dialled: u16) -> bool {
         let ours = (Some(local.ip().to_canonical()), Some(i32::from(local.port())));
         (self.client.0.map(|address| address.to_canonical()), self.client.1) == ours

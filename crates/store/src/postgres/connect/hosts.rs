@@ -23,10 +23,10 @@ use super::refusal::ConnectRefusal;
 use super::tls;
 use super::url::{Host, HostLocation, PostgresUrl};
 
-/// The `application_name` if the URL does not say.
+/// The `application_name` if the URL sets none.
 const APPLICATION_NAME: &str = "context-service";
 
-/// A connection that was made.
+/// An established connection.
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) driver: Driver,
@@ -99,8 +99,8 @@ impl HostSearch<'_> {
         None
     }
 
-    /// Returns a connection that fits; keeps one that is second best, and the reason why any other was
-    /// refused.
+    /// Returns a connection that fits. Keeps the first one that is second best, and the reason why any other
+    /// was refused.
     fn judge(
         &mut self,
         host: &Host,
@@ -147,7 +147,7 @@ impl HostSearch<'_> {
     }
 
     /// Connects to one address, first with or without encryption as `sslmode` prefers, then the other way if
-    /// it allows that.
+    /// `sslmode` allows that and the refusal may be due to the encryption.
     async fn try_address(
         &self,
         host: &Host,
@@ -257,7 +257,7 @@ fn fraction_of(limit: Duration, count: usize) -> Duration {
     limit / u32::try_from(count.max(1)).unwrap_or(u32::MAX)
 }
 
-/// Puts members into a random order.
+/// Shuffles the members.
 fn shuffle<T: std::fmt::Debug>(members: &mut [T]) {
     let random = RandomState::new();
     members.sort_by_cached_key(|member| random.hash_one(format!("{member:?}")));

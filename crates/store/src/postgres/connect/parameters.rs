@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What to do if a part of the URL cannot be read: usually a password is not encoded.
+/// The advice if a part of the URL cannot be read: usually a password is not encoded.
 pub(super) const ENCODE: &str = "characters with a meaning in a URL (: / ? # @ % and others) are written \
      percent-encoded in it, '/' as %2F and '@' as %40";
-/// How long connecting may take if the URL does not say: all hosts together.
+/// The default of `connect_timeout`: how long connecting may take, all hosts together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// The largest `connect_timeout`.
 const MAX_CONNECT_SECONDS: u64 = 60;
-/// The TCP keepalive settings if the URL does not say.
+/// The default TCP keepalive settings.
 const KEEPALIVES: Keepalives =
     Keepalives { are_sent: true, idle: Duration::from_mins(1), interval: Duration::from_secs(10), count: 3 };
 /// The longest name of an unknown parameter that a message repeats.
@@ -44,7 +44,7 @@ pub(crate) enum TargetSession {
     PreferStandby,
 }
 
-/// In which order hosts are tried: `load_balance_hosts`.
+/// The order in which hosts are tried: `load_balance_hosts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostOrder {
     AsWritten,
@@ -148,7 +148,7 @@ impl Parameters {
         }
     }
 
-    /// Refuses a parameter that was not taken.
+    /// Refuses the first parameter that was not taken.
     pub(super) fn end(self) -> Result<(), String> {
         let Some((name, value)) = self.0.first_key_value() else { return Ok(()) };
         // If a password with a '?' was not encoded, the rest of the URL is in the value.

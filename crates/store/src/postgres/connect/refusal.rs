@@ -1,4 +1,4 @@
-//! Why a server was not connected to, and what to do about it.
+//! The reasons why connecting to a server failed, and what to do about each.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -35,7 +35,7 @@ pub(super) enum ConnectRefusal {
 }
 
 impl ConnectRefusal {
-    /// Whether other hosts must not be tried: they would refuse the same, and count another wrong password.
+    /// Whether no other host is tried: it would refuse the login too, and count another wrong password.
     pub(super) fn is_final(&self) -> bool {
         self.code()
             .is_some_and(|code| code.code().starts_with("28") || *code == SqlState::INVALID_CATALOG_NAME)
@@ -93,7 +93,7 @@ impl ConnectRefusal {
 
 /// The driver's message for an error of TLS: it distinguishes kinds of errors only by their messages.
 const TLS_ERROR: &str = "error performing TLS handshake";
-/// The driver's message if the server asks for a password and there is none.
+/// The driver's message if the server asks for a password and the URL has none.
 const CONFIGURATION_ERROR: &str = "invalid configuration";
 /// The driver's message if it does not support the server's authentication method.
 const AUTHENTICATION_ERROR: &str = "authentication error";
@@ -213,7 +213,7 @@ fn rustls_error(error: &tokio_postgres::Error) -> Option<&rustls::Error> {
     error.source()?.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
 }
 
-/// A mode as it is written in the URL.
+/// Displays a mode as it is written in the URL.
 struct SslModeText(SslMode);
 
 impl fmt::Display for SslModeText {

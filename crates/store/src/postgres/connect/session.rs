@@ -21,12 +21,13 @@ pub enum ConnectionMode {
     Pooled,
 }
 
-/// How statements are sent on one connection: what the setting or the examination came to.
+/// How statements are sent on one connection: the result of the setting or of the examination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionMode {
     /// No pooler is in between: statements are prepared under names.
     Direct,
-    /// A pooler may be in between: statements are unnamed, because another client's could have the same name.
+    /// A pooler may be in between: statements are unnamed, because another client's statement could have the
+    /// same name.
     Pooled,
 }
 
@@ -57,17 +58,17 @@ impl Session {
         Self::connect(url, mode).await.map_err(Failure::in_store)
     }
 
-    /// The driver's client.
+    /// Returns the driver's client.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The driver's client, to begin transactions on.
+    /// Returns the driver's client, to begin transactions on.
     pub fn client_mut(&mut self) -> &mut Client {
         &mut self.client
     }
 
-    /// How statements are sent on it.
+    /// Returns how statements are sent on it.
     pub fn mode(&self) -> SessionMode {
         self.mode
     }
@@ -96,7 +97,7 @@ impl Session {
         self.driver.take_end()
     }
 
-    /// Closes it at once, and with it everything that is unanswered.
+    /// Closes it at once: every unanswered call fails.
     pub(crate) fn abort(&self) {
         self.driver.abort();
     }

@@ -19,7 +19,7 @@ use super::super::failure::Failure;
 use super::parameters::{ClientCertificate, Encryption, SslMode, SslNegotiation, TrustedRoots};
 use super::url::{Host, HostLocation};
 
-/// The protocol's name in TLS: a server asks for it on `sslnegotiation=direct`.
+/// The protocol's name in ALPN, which a server requires with `sslnegotiation=direct`.
 const ALPN: &[u8] = b"postgresql";
 
 /// Makes a TLS connector as `encryption` asks. Files are read each time, so that renewed certificates are
@@ -32,7 +32,7 @@ pub(super) async fn connector(encryption: &Encryption) -> Result<MakeRustlsConne
 }
 
 /// Returns the name that is checked against the server's certificate and sent to the server. If TLS cannot
-/// carry the name, and nobody checks it, it is the address.
+/// carry the name and it is not checked, this is the address.
 pub(super) fn server_name(host: &Host, address: IpAddr, mode: SslMode) -> String {
     match &host.location {
         HostLocation::Tcp(name)
@@ -190,9 +190,8 @@ impl ServerCertVerifier for CertificateVerifier {
 }
 
 impl RootCertificates {
-    /// Whether the certificate is itself among the roots, and the only `error` is that it may sign others
-    /// too. Servers use what `openssl req -x509` makes, and libpq accepts it. That it has not expired was
-    /// checked before.
+    /// Whether the certificate is itself among the roots, and `error` says only that it may sign others too.
+    /// `openssl req -x509` creates such certificates, and libpq accepts them. The expiry was checked before.
     fn is_pinned(&self, certificate: &CertificateDer<'_>, error: &rustls::Error) -> bool {
         matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(_)))
             && self.certificates.iter().any(|root| root == certificate)

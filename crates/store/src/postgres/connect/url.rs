@@ -12,8 +12,8 @@ use super::parameters::{
 /// The port of a host without one.
 const DEFAULT_PORT: u16 = 5432;
 
-/// `postgres://user:password@host:port,host:port/database?parameter=value`: where a database is, as whom to
-/// log in, and how.
+/// `postgres://user:password@host:port,host:port/database?parameter=value`: where a database is, and as which
+/// role and how to log in.
 ///
 /// **Life cycle.** It is parsed once from a setting, and every mistake in it is found then, without
 /// connecting. Certificate files that it names are read each time a connection is made.
@@ -43,7 +43,7 @@ pub(crate) struct Host {
     pub(crate) address: Option<IpAddr>,
 }
 
-/// Where a host is.
+/// The location of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostLocation {
     /// A DNS name or an IP address.
@@ -53,12 +53,12 @@ pub(crate) enum HostLocation {
 }
 
 impl PostgresUrl {
-    /// The role that connects.
+    /// Returns the role that connects.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The name of the database.
+    /// Returns the name of the database.
     pub fn database(&self) -> &str {
         &self.database
     }
@@ -89,7 +89,7 @@ struct UrlAuthority {
 impl FromStr for PostgresUrl {
     type Err = String;
 
-    /// Parses a URL. The message about a wrong one repeats no part that may belong to a password.
+    /// Parses a URL. The error message repeats no part that may belong to a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
         let rest =

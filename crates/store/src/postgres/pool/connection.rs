@@ -25,13 +25,13 @@ pub(crate) const MAX_STATEMENTS: usize = 192;
 /// Tenants that a connection serves before it is replaced: the server's process caches the catalog entries of
 /// each tenant's tables and never evicts them.
 pub(crate) const MAX_TENANTS: usize = 300;
-/// What a direct connection is set to.
+/// The settings of a direct connection.
 ///
-/// - `plan_cache_mode`: PostgreSQL would plan the first five executions of each prepared statement.
+/// - `plan_cache_mode`: otherwise PostgreSQL plans each of the first five executions of a prepared statement.
 /// - `enable_seqscan`: a generic plan that was made while a table was empty would scan it sequentially until
 ///   somebody has analyzed it.
-/// - `jit`: compiling takes a second, which none of the statements takes to run.
-/// - A statement ends after eight seconds, and an idle transaction, whose program has stopped, after a
+/// - `jit`: compiling takes about a second, longer than any of the statements runs.
+/// - A statement ends after eight seconds, and a transaction that is left idle by a stopped program after a
 ///   minute.
 pub(crate) const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET jit = off; SET statement_timeout = '8s'; SET idle_in_transaction_session_timeout = '60s'";
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Takes a session into the pool.
+    /// Sets up a session for the pool.
     pub(crate) async fn new(session: Session) -> Result<Self, Failure> {
         if session.mode() == SessionMode::Direct {
             let set = timeout(CALL_LIMIT, session.client().batch_execute(SETTINGS)).await;
@@ -75,7 +75,7 @@ impl Connection {
         })
     }
 
-    /// How statements are sent on it.
+    /// Returns how statements are sent on it.
     pub(crate) fn mode(&self) -> SessionMode {
         self.session.mode()
     }
@@ -102,7 +102,7 @@ impl Connection {
         self.is_retired.load(Ordering::Relaxed)
     }
 
-    /// Closes it at once, and with it everything that is unanswered.
+    /// Closes it at once: every unanswered call fails.
     pub(super) fn close(&self) {
         self.retire();
         self.session.abort();
@@ -255,8 +255,8 @@ impl Connection {
     }
 
     /// Prepares a statement for the next time. The request is sent now and nobody waits for it. It has a task
-    /// of its own so that it completes even if the caller is dropped: else the server would keep a statement
-    /// that the driver forgot.
+    /// of its own so that it completes even if the caller is dropped: otherwise the server would keep a
+    /// statement that the driver has forgotten.
     fn prepare(self: &Arc<Self>, sql: &str, params: &[Param<'_>]) {
         let types: Vec<_> = params.iter().map(|(_, ty)| ty.clone()).collect();
         let (connection, sql) = (Arc::clone(self), sql.to_owned());

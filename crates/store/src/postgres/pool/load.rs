@@ -1,4 +1,4 @@
-//! Which slot a call goes to: each running call puts a weight on its slot, and the next one goes where the
+//! Chooses the slot of a call: each running call puts a weight on its slot, and the next one goes where the
 //! weight is least.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,14 +13,14 @@ use super::shares::{Borrower, TenantShare};
 /// The weight of a slot for which the server had no connection left, and for how long.
 const CROWDED_WEIGHT: usize = 1_000_000;
 const CROWDED_PAUSE: Duration = Duration::from_secs(10);
-/// The weight from which on a tenant leaves its home slots for one that is less busy.
+/// The weight at which a home slot counts as busy, and the tenant may use another slot.
 const BUSY_WEIGHT: usize = 8;
 
 /// The weights of all slots of a pool.
 #[derive(Clone)]
 pub(super) struct SlotWeights(Arc<Mutex<Vec<usize>>>);
 
-/// A weight on a slot, and a running call counted against a tenant's share. Both end when it is dropped.
+/// A weight on a slot, and a running call that counts against a tenant's share. Dropping it ends both.
 pub(super) struct SlotLoad {
     weights: SlotWeights,
     share: Option<Arc<TenantShare>>,
@@ -69,7 +69,7 @@ impl SlotWeights {
 }
 
 impl SlotLoad {
-    /// The number of the slot.
+    /// Returns the number of the slot.
     pub(super) fn slot(&self) -> usize {
         self.slot
     }
@@ -109,8 +109,8 @@ fn add(weights: &mut [usize], slot: usize, more: usize) {
     }
 }
 
-/// The two slots that a tenant's calls go to first: PostgreSQL's processes then cache the tables of few
-/// tenants each.
+/// Returns the two slots that a tenant's calls go to first, so that each server process caches the tables of
+/// few tenants.
 fn home_slots(tenant: Option<&TenantId>, count: usize) -> [usize; 2] {
     let mut hasher = DefaultHasher::new();
     tenant.map(TenantId::as_str).hash(&mut hasher);

@@ -12,12 +12,12 @@
 //!
 //! **Who notices.** Each connection has a driver task (`connect/driver.rs`) that reads what the server sends.
 //! It ends when the socket fails or closes, or with a FATAL message; every unanswered call of the connection
-//! then gets an error at once. A peer that is silent is noticed by TCP keepalives (after about 90 s), or
-//! earlier by a call: each waits at most 10 s for its response ([`connection`]). That is longer than the
-//! server's `statement_timeout` of 8 s, so a statement that is merely slow ends with an error message on a
-//! connection that stays. A call whose time is over retires its connection. When a driver task ends without
-//! its client having closed the connection, the pool counts a *loss* ([`Pool::losses`]). A connection that
-//! was lost while it was idle is noticed by the next lease of its slot, which opens another.
+//! then gets an error at once. A silent peer is noticed by TCP keepalives (after about 90 s), or earlier by a
+//! call: each waits at most 10 s for its response ([`connection`]). That is longer than the server's
+//! `statement_timeout` of 8 s, so a statement that is merely slow ends with an error message on a connection
+//! that stays. A call that times out retires its connection. When a driver task ends without its client
+//! having closed the connection, the pool counts a *loss* ([`Pool::losses`]). A connection that was lost
+//! while it was idle is noticed by the next lease of its slot, which opens another.
 //!
 //! **What a call returns.** A read, and a statement of a transaction before its COMMIT, fails with
 //! `Unavailable`: nothing was written. A write or a COMMIT that was sent fails with `Unanswered`, which
@@ -37,14 +37,14 @@
 //!
 //! | Layer | Repeats | At most |
 //! |---|---|---|
-//! | `Service` (`domain/service/write.rs`) | read, compute, commit ¹ | 99 times, from the third on in turn |
+//! | `Service` (`domain/service/write.rs`) | read, compute, commit ¹ | 99 times (from the third, queued) |
 //! | `Store::carry_out` (`commit.rs`) | one commit ² | 5 times |
 //! | `Directory::remove` (`directory.rs`) | dropping a tenant ³ | 4 times |
 //! | `Store::chain_at` (`contexts.rs`) | reading a chain, without the memory ⁴ | once |
 //! | [`Pool::query`] | a `Read` or `Scan`, on another lease ⁵ | once |
 //! | [`Pool::lease_slot`] | choosing a slot ⁶ | until all slots are marked crowded |
 //! | [`Connection::query`] | one statement, unnamed ⁷ | once |
-//! | `connect` (`connect/hosts.rs`) | logging in ⁸ | each address once, in `connect_timeout` |
+//! | `connect` (`connect/hosts.rs`) | logging in ⁸ | each address twice, in `connect_timeout` |
 //!
 //! 1. Another write came first, and the caller named no version.
 //! 2. It collided with another write: unique or foreign key violation, serialization failure, deadlock, or a
@@ -55,7 +55,8 @@
 //! 5. Its connection was lost before the response. Not if it took too long.
 //! 6. The server has no connection left for the slot (`too_many_connections`).
 //! 7. Its prepared statement is stale: the server refused it before it ran.
-//! 8. A host or address did not answer or was refused, or `sslmode` permits the other kind of connection.
+//! 8. A host or address did not answer or was refused; or, for the second try of an address, `sslmode`
+//!    permits the other kind of connection.
 //!
 //! No layer can be removed. Switched off one at a time, each of the second to the seventh makes a test fail,
 //! except dropping a tenant, because no test provokes that deadlock. No layer can do the work of another:
@@ -71,9 +72,9 @@
 //!
 //! **What is cancelled.** Only a call that waited 10 s: the server is asked, over a connection of its own and
 //! for at most 3 s, to cancel what it runs on that call's connection. On a shared connection this may hit the
-//! statement of another call, which then fails with `Unavailable`, nothing written. A call that is dropped by
-//! its caller cancels nothing: its statement completes and the response is discarded; a dropped transaction
-//! is rolled back ([`transaction`]).
+//! statement of another call, which then fails with `Unavailable`, nothing written. A call that its caller
+//! drops cancels nothing: its statement completes and the response is discarded; a dropped transaction is
+//! rolled back ([`transaction`]).
 //!
 //! **Behind a pooler.** Statements are unnamed, connections are not shared and not set up; a transaction
 //! brings its settings with `SET LOCAL`. A server that fails behind the pooler is reported by the pooler as a
@@ -187,17 +188,17 @@ impl Pool {
         sibling
     }
 
-    /// The URL of the database.
+    /// Returns the URL of the database.
     pub(super) fn url(&self) -> &PostgresUrl {
         &self.url
     }
 
-    /// How statements are sent on the connection that was opened last; `None` before the first.
+    /// Returns how statements are sent on the connection that was opened last; `None` before the first.
     pub(super) fn mode(&self) -> Option<SessionMode> {
         *self.session_mode()
     }
 
-    /// How many connections were lost: ended by the server or the network.
+    /// Returns how many connections were lost: ended by the server or the network.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }
@@ -267,8 +268,8 @@ impl Pool {
             if may_share {
                 let weight = if kind == StatementKind::Read { 1 } else { LONG_WEIGHT };
                 let lease = self.lease_slot(borrower, weight, Sharing::Shared).await?;
-                // The pool's mode is that of the last connection. This one may be another's: look at it
-                // before sharing it.
+                // The pool's mode is that of the connection opened last. This one may differ: it is checked
+                // before it is shared.
                 if lease.connection.mode() == SessionMode::Direct {
                     return Ok(lease.holding(write, admission));
                 }

@@ -24,7 +24,7 @@ pub(super) enum StatementForm {
 /// statement is closed on the server too, because the driver closes a [`Statement`] when it is dropped.
 pub(super) struct PreparedStatements(Mutex<LruCache<String, PreparedState>>);
 
-/// How far the preparation of a statement is on one connection.
+/// The state of the preparation of a statement on one connection.
 enum PreparedState {
     SentOnce,
     Preparing,

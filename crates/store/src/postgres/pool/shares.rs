@@ -1,4 +1,4 @@
-//! How much of the pool one tenant may use at a time: half of the connections.
+//! How much of the pool one tenant may use at a time: half of the connections, rounded up.
 //!
 //! If somebody locks a tenant's tables, that tenant's calls wait and fill its share; other tenants still have
 //! the other half.
@@ -32,7 +32,7 @@ pub(crate) struct TenantShare {
     running: Mutex<HashMap<usize, usize>>,
 }
 
-/// For whom a connection is leased.
+/// The tenant that a connection is leased for.
 #[derive(Clone, Copy)]
 pub(crate) struct Borrower<'a> {
     /// The tenant whose data the call is about.
@@ -41,7 +41,7 @@ pub(crate) struct Borrower<'a> {
     pub(crate) share: Option<&'a Arc<TenantShare>>,
 }
 
-/// The permission to have one more call running. It is returned when it is dropped.
+/// The permission to have one more call running. Dropping it returns its permits.
 pub(super) struct Admission {
     pub(super) share: Arc<TenantShare>,
     _call: OwnedSemaphorePermit,
@@ -49,7 +49,8 @@ pub(super) struct Admission {
 }
 
 impl TenantShares {
-    /// Makes shares of a pool with this many connections, each of which takes this many calls at a time.
+    /// Makes the shares of a pool with that many `connections`, each of which takes that many `calls` at a
+    /// time.
     pub(super) fn new(connections: usize, calls: u32) -> Self {
         Self { connections: connections.div_ceil(2), calls: calls as usize, tenants: Mutex::default() }
     }
@@ -90,8 +91,8 @@ impl TenantShare {
         Ok(Admission { share: self, _call: call, _write: write })
     }
 
-    /// Whether a call may use that slot: one that the tenant uses already, or another while it uses fewer
-    /// than its share.
+    /// Whether a call may use that slot: one that the tenant uses already, or another one while it uses fewer
+    /// slots than its share.
     pub(super) fn allows(&self, slot: usize) -> bool {
         let running = locked(&self.running);
         running.len() < self.connections || running.contains_key(&slot)

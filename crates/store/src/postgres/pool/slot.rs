@@ -1,5 +1,5 @@
 //! A slot of the pool: room for one connection, which is opened when it is first needed and replaced when it
-//! is of no use.
+//! can no longer be used.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -39,7 +39,7 @@ pub(crate) struct Transaction<'p> {
     stage: Mutex<TransactionStage>,
 }
 
-/// How far a transaction is.
+/// The stage that a transaction has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransactionStage {
     /// Nothing has been sent.

@@ -2,12 +2,13 @@
 
 use super::fragments::{CONTEXTS, Statement, context_columns, is_ours};
 
-/// What distinguishes the row `c` from any other that ever was or will be: see `memory`.
+/// The stamp of the row `c`, which changes with its content: see `memory`.
 const STAMP: &str =
     "c.id || '@' || c.version || '/' || c.xmin::text || '/' || (SELECT pg_postmaster_start_time())::text";
 
-/// The rows of `chain` in this order: each with its stamp and, if that is not in `$3`, its columns.
-/// `OFFSET 0` keeps the subquery apart, so that a known row is not even looked up.
+/// Returns the SQL that selects the rows of `chain` in this order: each with its stamp and, if that is not in
+/// `$3`, its columns. `OFFSET 0` keeps the planner from flattening the subquery, so that a known row is not
+/// even looked up.
 fn unknown_rows(order: &str) -> String {
     let (columns, our) = (context_columns(), is_ours("c"));
     format!(
@@ -30,7 +31,8 @@ pub(crate) static CHAIN_BY_SCOPE: Statement = Statement::new(|| {
     )
 });
 
-/// The chain of the context `$2`, global first. It goes one step further than there are levels.
+/// The chain of the context `$2`, global first. It goes one step further than there are levels, so that a
+/// chain that is too long is noticed.
 pub(crate) static CHAIN_BY_ID: Statement = Statement::new(|| {
     let (our, rows) = (is_ours("c"), unknown_rows("chain.distance DESC"));
     format!(

@@ -1,4 +1,4 @@
-//! Statements on the records of writes.
+//! Statements on the changes.
 
 use crate::columns::{Column, join};
 

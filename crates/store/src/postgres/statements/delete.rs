@@ -5,8 +5,8 @@ use super::fragments::{
     parameters_after_record,
 };
 
-/// Locks the context `$3` of version `$4` against everybody, if it is live. A writer that inserts a node
-/// below it waits too.
+/// Locks the context `$3` of version `$4`, if it is live. `FOR UPDATE` also makes a writer wait that inserts
+/// a node below it.
 pub(crate) static LOCK: Statement = Statement::new(|| {
     let (columns, our, live) = (context_columns(), is_ours("c"), is_live());
     format!(
@@ -15,7 +15,7 @@ pub(crate) static LOCK: Statement = Statement::new(|| {
     )
 });
 
-/// Locks the node `$3` against everybody, if it has expired itself.
+/// Locks the node `$3`, if it has expired itself.
 pub(crate) static LOCK_EXPIRED: Statement = Statement::new(|| {
     let our = is_ours("c");
     format!(
@@ -23,13 +23,13 @@ pub(crate) static LOCK_EXPIRED: Statement = Statement::new(|| {
     )
 });
 
-/// How many live nodes are directly below the live node `$3`.
+/// Counts the live nodes directly below the live node `$3`.
 pub(crate) static COUNT_CHILDREN: Statement = Statement::new(|| {
     let (our, unexpired) = (is_ours("c"), is_unexpired("c"));
     format!("SELECT count(*) FROM {CONTEXTS} AS c WHERE {our} AND c.parent_id = $3 AND {unexpired}")
 });
 
-/// Locks the nodes directly below the nodes `$3`; returns of each whether it has expired at `$2`, or its
+/// Locks the nodes directly below the nodes `$3`; returns for each whether it has expired at `$2`, or its
 /// parent has (`$4`).
 pub(crate) static LOCK_BELOW: Statement = Statement::new(|| {
     let our = is_ours("c");
@@ -51,8 +51,8 @@ pub(crate) static REMOVE: Statement = Statement::new(|| {
     )
 });
 
-/// Removes a context, if no node is below it. It was locked before, so that none can be
-/// added there. After the record comes its id.
+/// Removes a context, if no node is below it. It was locked before, so that none can be added there. After
+/// the parameters of the record comes its id.
 pub(crate) static REMOVE_LEAF: Statement = Statement::new(|| {
     let [id] = parameters_after_record::<1>();
     let (our, our_child) = (is_ours("c"), is_ours("child"));

@@ -13,7 +13,7 @@ use crate::columns::{Column, join, names, qualified_names};
 /// The template of a statement, built when it is first used.
 pub(super) type Statement = LazyLock<String>;
 
-/// The statement for one tenant.
+/// Returns the statement for one tenant, with the name of its schema filled in.
 pub(crate) fn of_tenant(template: &str, tenant: &TenantId) -> String {
     template.replace("{schema}", &identifier(&schema_of(tenant)))
 }
@@ -23,19 +23,19 @@ pub(super) const CONTEXTS: &str = "{schema}.contexts";
 /// The table of changes.
 pub(super) const CONTEXT_CHANGES: &str = "{schema}.context_changes";
 
-/// Whether the row is the tenant's.
+/// Returns the SQL condition that the row is the tenant's.
 pub(super) fn is_ours(row: &str) -> String {
     format!("coalesce({row}.tenant_id = $1, false)")
 }
 
-/// Whether the row has not expired at the moment `$2`.
+/// Returns the SQL condition that the row has not expired at the moment `$2`.
 pub(super) fn is_unexpired(row: &str) -> String {
     format!("({row}.expires_at IS NULL OR {row}.expires_at > $2)")
 }
 
-/// Whether neither the context `c` nor one of its ancestors has expired. At most two ancestors can: the
-/// global node never expires. A subquery for each single value leaves the planner no other way than by
-/// primary key.
+/// Returns the SQL condition that neither the context `c` nor one of its ancestors has expired. At most two
+/// ancestors can: the global node never expires. Each is read by a scalar subquery, which the planner can run
+/// by primary key only.
 pub(super) fn is_live() -> String {
     let (c, above1, above2) = (is_unexpired("c"), is_unexpired("above1"), is_unexpired("above2"));
     let (our1, our2) = (is_ours("above1"), is_ours("above2"));
@@ -46,36 +46,39 @@ pub(super) fn is_live() -> String {
     )
 }
 
-/// The columns of the context `c` that [`rows::context`](super::super::rows::context) reads.
+/// Returns the columns of the context `c` that [`rows::context`](super::super::rows::context) reads.
 pub(super) fn context_columns() -> String {
     qualified_names("c", ContextColumn::read_columns())
 }
 
-/// The place of the context `w`, as [`rows::place`](super::super::rows::place) reads it.
+/// Returns the columns of the place of the context `w`, as [`rows::place`](super::super::rows::place) reads
+/// them.
 pub(super) fn place_columns() -> String {
     qualified_names("w", ContextColumn::PLACE)
 }
 
-/// The columns of the change `e` that are read.
+/// Returns the columns of the change `e` that are read.
 pub(super) fn change_columns() -> String {
     qualified_names("e", ChangeColumn::read_columns())
 }
 
-/// The column list of an INSERT of a context: the tenant, what parameters fill, the place.
+/// Returns the column list of an INSERT of a context: the tenant, the columns that parameters fill, the
+/// place.
 pub(super) fn inserted_columns() -> String {
     let tenant = [ContextColumn::TenantId];
     names(tenant.into_iter().chain(ContextColumn::written_columns()).chain(ContextColumn::PLACE))
 }
 
-/// The values of an INSERT of a context, in the same order. The parameters are `$first` and those after it.
+/// Returns the values of an INSERT of a context, in the same order. The parameters are `$first` and those
+/// after it.
 pub(super) fn inserted_values(first: usize, [level, parent, key]: [&str; 3]) -> String {
     let mut parameters = first..;
     let written = join(ContextColumn::written_columns(), |_| parameter(parameters.next().unwrap_or(first)));
     format!("$1, {written}, {level}, {parent}, {key}")
 }
 
-/// The SET list of an UPDATE of a context. The parameters are those of [`inserted_values`], so that the id is
-/// `$first`.
+/// Returns the SET list of an UPDATE of a context. The parameters are those of [`inserted_values`], so that
+/// the id is `$first`.
 pub(super) fn set_list(first: usize) -> String {
     let numbered = ContextColumn::written_columns().zip(first..);
     let set = numbered.filter(|(column, _)| *column != ContextColumn::Id);
@@ -86,7 +89,7 @@ pub(super) fn set_list(first: usize) -> String {
 /// The number of the first parameter after those of the record.
 pub(super) const FIRST_AFTER_RECORD: usize = ChangeColumn::PARAMETERS.len() + 1;
 
-/// The next parameters after those of the record.
+/// Returns the next parameters after those of the record.
 pub(super) fn parameters_after_record<const N: usize>() -> [String; N] {
     array::from_fn(|position| parameter(FIRST_AFTER_RECORD + position))
 }
@@ -95,7 +98,7 @@ fn parameter(number: usize) -> String {
     format!("${number}")
 }
 
-/// What a record says of the written rows `w`, as SQL.
+/// The values of a record that depend on the written rows `w`, as SQL.
 pub(super) struct RecordedWrite {
     /// The version after the write.
     pub(super) version: &'static str,
@@ -106,17 +109,17 @@ pub(super) struct RecordedWrite {
 }
 
 impl RecordedWrite {
-    /// A write of one context, which is there afterwards.
+    /// Returns the values for a write of one context, which exists afterwards.
     pub(super) fn of_content() -> Self {
         Self { version: "w.version", has_key: "true".to_owned(), content: shown_content() }
     }
 
-    /// A removal; `has_key` says which of the rows carries the idempotency key.
+    /// Returns the values for a removal; `has_key` says which of the rows carries the idempotency key.
     pub(super) fn of_removal(has_key: String) -> Self {
         Self { version: "w.version + 1", has_key, content: "NULL".to_owned() }
     }
 
-    /// The table expression `recorded`, which records that the rows `w` were written.
+    /// Returns the table expression `recorded`, which records that the rows `w` were written.
     pub(super) fn to_sql(&self) -> String {
         let columns = || [ChangeColumn::TenantId].into_iter().chain(ChangeColumn::read_columns());
         let (names, values) = (names(columns()), join(columns(), |column| self.value(column)));
@@ -146,13 +149,13 @@ impl RecordedWrite {
     }
 }
 
-/// The parameter that fills a column of the record.
+/// Returns the parameter that fills a column of the record.
 fn record_parameter(column: ChangeColumn) -> String {
     let numbered = ChangeColumn::PARAMETERS.iter().zip(1..);
     numbered.filter(|(filled, _)| **filled == column).map(|(_, number)| parameter(number)).collect()
 }
 
-/// The context in the row `w` as the API shows it: the same JSON as `Context::to_json`.
+/// Returns the SQL for the context in the row `w` as the API shows it: the same JSON as `Context::to_json`.
 fn shown_content() -> String {
     let members = join(ContextColumn::read_columns(), |column| {
         let name = column.name();

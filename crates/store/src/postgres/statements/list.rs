@@ -1,4 +1,4 @@
-//! Statements that read contexts by id, level by level, page by page; and count global nodes.
+//! Statements that read contexts by id, by parent and page by page, and that count global nodes.
 
 use context_domain::id::TenantId;
 
@@ -33,12 +33,12 @@ pub(crate) static ALL: Statement = Statement::new(|| {
     format!("SELECT {columns} FROM {CONTEXTS} AS c WHERE {our} AND c.id > $2 ORDER BY c.id LIMIT $3")
 });
 
-/// How many global nodes the tenant `{tenant}` has.
+/// Counts the global nodes of the tenant `{tenant}`.
 pub(super) const COUNT_GLOBAL: &str = "
     SELECT {tenant}, (SELECT count(*) FROM {schema}.contexts AS c
                       WHERE coalesce(c.tenant_id = {tenant}, false) AND c.context_level = 'global')";
 
-/// How many global nodes each of these tenants has; the tenants' ids are the parameters.
+/// Returns the statement that counts the global nodes of each of these tenants; the parameters are their ids.
 pub(crate) fn count_globals(tenants: &[TenantId]) -> String {
     let arms = (1..).zip(tenants).map(|(parameter, tenant)| {
         of_tenant(COUNT_GLOBAL, tenant).replace("{tenant}", &format!("${parameter}"))

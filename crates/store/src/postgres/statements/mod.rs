@@ -1,14 +1,16 @@
 //! Every statement on the tenants' tables, as a template in which `{schema}` is the tenant's schema.
 //!
 //! Three rules hold for all statements, and tests check each of them. A table is always named with its
-//! schema. Each mention of a table carries the tenant's id, which is always the first parameter; a moment is
-//! the second parameter where there is one. And no code outside this folder mentions these tables.
+//! schema. Each mention of a table carries the tenant's id, which is the first parameter (only the count of
+//! global nodes takes several tenants); a moment, if any, is the second parameter. And no other code of the
+//! store mentions these tables.
 //!
 //! The templates are built once, when they are first used. Lists of columns and the numbers of the parameters
 //! that fill them follow from `columns`.
 //!
 //! The tenant's id is compared inside `coalesce` because its column has an index with one distinct value: a
-//! planner without statistics (the table was never analyzed) would take that index for a good way to any row.
+//! planner without statistics (the table was never analyzed) would expect that index to lead to any row
+//! quickly.
 
 mod chain;
 mod changes;

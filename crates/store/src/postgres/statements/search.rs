@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 
 use super::fragments::{CONTEXTS, Statement, context_columns, is_live, is_ours};
 
-/// What a search may require of a context.
+/// A condition that a search may require a context to meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SearchCondition {
     /// Its document contains this `jsonb`, which has a scalar somewhere.
@@ -56,7 +56,7 @@ impl SearchCondition {
         Self::UpdatedAfter,
     ];
 
-    /// The condition on the row `c`, compared with the parameter of this number.
+    /// Returns the condition on the row `c`, compared with the parameter of this number.
     fn to_sql(self, parameter: usize) -> String {
         let comparison = match self {
             Self::Shape => return without_index(&format!("c.context_data @> ${parameter}")),
@@ -73,7 +73,8 @@ impl SearchCondition {
         format!("{comparison} ${parameter}")
     }
 
-    /// How selective an index on it is, best first; conditions of the same rank are used together.
+    /// Returns the rank of the condition: 0 is the most selective in an index. Conditions of the same rank
+    /// are used together.
     fn rank(self) -> u8 {
         match self {
             Self::Filter | Self::Words | Self::Tags => 0,
@@ -85,16 +86,16 @@ impl SearchCondition {
     }
 }
 
-/// The first parameter that a condition is compared with.
+/// The number of the first parameter that a condition is compared with.
 const FIRST_CONDITION: usize = 7;
 
-/// The first `$4` live contexts with an id after `$3` that meet all `conditions`, by id; also those for
-/// which that is not known, because their words are not stored yet.
+/// Returns the statement that reads the first `$4` live contexts with an id after `$3` that meet all
+/// `conditions`, by id; contexts whose words are not stored yet, so that this is not known, are included.
 ///
 /// Each row has two values after its columns: whether its words are not stored, and whether the statement
-/// found all that match. Where no context is found, one row with only the latter is returned.
+/// found all that match. If no context is found, one row with only the latter is returned.
 ///
-/// All are found where an index gives at most `$5` candidates. Where it gives more, `$6` contexts are walked
+/// All are found if an index gives at most `$5` candidates. If it gives more, `$6` contexts are walked
 /// through. The conditions are compared with `$7` and so on, in their order.
 pub(crate) fn search_statement(conditions: &[SearchCondition]) -> String {
     let numbered: Vec<_> = conditions.iter().copied().zip(FIRST_CONDITION..).collect();
@@ -119,13 +120,13 @@ pub(crate) fn search_statement(conditions: &[SearchCondition]) -> String {
     TEMPLATE.replace("{probe}", &probe).replace("{tests}", &tests.join(" AND "))
 }
 
-/// The ids of the live contexts that meet these conditions.
+/// Returns the SQL that selects the ids of the live contexts that meet these conditions.
 fn probe_arm(conditions: impl Iterator<Item = String>) -> String {
     let conditions: Vec<_> = conditions.collect();
     format!("{} AND {}", *PROBE, conditions.join(" AND "))
 }
 
-/// The condition in a form that no index is used for.
+/// Returns the condition in a form that no index is used for.
 fn without_index(condition: &str) -> String {
     format!("({condition}) IS TRUE")
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::list::COUNT_GLOBAL;
 use super::*;
 
-/// All statements but those that are built for a set of conditions or of tenants.
+/// Returns all statements except those that are built for a set of conditions or of tenants.
 fn statements() -> [(&'static str, &'static str); 22] {
     [
         ("CHAIN_BY_SCOPE", &CHAIN_BY_SCOPE),
@@ -37,7 +37,7 @@ fn statements() -> [(&'static str, &'static str); 22] {
 
 const TABLES: [&str; 3] = ["contexts", "context_changes", "context_inheritance_cache"];
 
-/// Every statement, with its name.
+/// Returns every statement, with its name.
 fn all_statements() -> Vec<(String, String)> {
     let named = |(name, sql): (&str, &str)| (name.to_owned(), sql.to_owned());
     let mut all: Vec<_> = statements().map(named).to_vec();
@@ -78,7 +78,7 @@ fn mentions(sql: &str) -> Vec<Mention<'_>> {
     found
 }
 
-/// What is wrong with a statement.
+/// Returns what is wrong with a statement.
 fn faults(sql: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let mentions = mentions(sql);
@@ -105,7 +105,7 @@ fn faults(sql: &str) -> Vec<String> {
             faults.push(format!("{} may be another tenant's", mention.alias));
         }
     }
-    // Every mention is with its schema.
+    // Every mention names the schema.
     for table in TABLES {
         let bare = sql.match_indices(table).filter(|(at, _)| {
             let (before, rest) = sql.split_at(*at);
@@ -181,8 +181,8 @@ fn no_statement_on_the_tenants_tables_stands_elsewhere() {
     }
 }
 
-/// The tables that the statements in a source reach (their verbs are in capitals), other than those of the
-/// control schema and the catalogs.
+/// Returns the tables that the statements in a source use (their keywords are in capitals), except those of
+/// the control schema and the catalogs.
 fn reaches(source: &str) -> Vec<String> {
     let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join(" ");
@@ -193,7 +193,7 @@ fn reaches(source: &str) -> Vec<String> {
     targets.map(|pair| pair[1]).filter(tenants).map(str::to_owned).collect()
 }
 
-/// The source files of the store, those in folders included.
+/// Returns the source files of the store's PostgreSQL side, those in subfolders included.
 fn sources() -> Vec<PathBuf> {
     let (mut folders, mut sources) = (vec![folder().to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {

@@ -5,8 +5,8 @@ use super::fragments::{
     inserted_values, is_live, is_ours, is_unexpired, parameters_after_record, place_columns, set_list,
 };
 
-/// Overwrites a context, if it is live and has the expected version; returns its place. After the record come
-/// the version and the columns that are written, the id first.
+/// Overwrites a context, if it is live and has the expected version; returns its place. After the parameters
+/// of the record come the version and the columns that are written, the id first.
 pub(crate) static REPLACE: Statement = Statement::new(|| {
     let [version, id] = parameters_after_record();
     let set = set_list(FIRST_AFTER_RECORD + 1);
@@ -19,8 +19,8 @@ pub(crate) static REPLACE: Statement = Statement::new(|| {
     )
 });
 
-/// Records that a context stays as it is, if it is live and has the expected version. After the record come
-/// the id and the version.
+/// Records that a context stays as it is, if it is live and has the expected version. After the parameters of
+/// the record come the id and the version.
 pub(crate) static KEEP: Statement = Statement::new(|| {
     let [id, version] = parameters_after_record();
     let (columns, our, live) = (context_columns(), is_ours("c"), is_live());
@@ -32,8 +32,8 @@ pub(crate) static KEEP: Statement = Statement::new(|| {
     )
 });
 
-/// Inserts a context outside the tree, unless its id is taken. After the record come the columns that are
-/// written.
+/// Inserts a context outside the tree, unless its id is taken. After the parameters of the record come the
+/// columns that are written.
 pub(crate) static INSERT_FREE: Statement = Statement::new(|| {
     let columns = inserted_columns();
     let values = inserted_values(FIRST_AFTER_RECORD, ["NULL", "NULL", "NULL"]);
@@ -44,8 +44,8 @@ pub(crate) static INSERT_FREE: Statement = Statement::new(|| {
     )
 });
 
-/// Inserts a node, if it is not there and all nodes above it are. After the record come the keys of the nodes
-/// above it, its level, its key, and the columns that are written.
+/// Inserts a node, if it does not exist, and all nodes above it do and have not expired. After the parameters
+/// of the record come the keys of the nodes above it, its level, its key, and the columns that are written.
 pub(crate) static INSERT_NODE: Statement = Statement::new(|| {
     let [keys, level, key] = parameters_after_record();
     let columns = inserted_columns();
@@ -79,8 +79,8 @@ pub(crate) static PATH_NODES: Statement = Statement::new(|| {
     )
 });
 
-/// Inserts a node that nobody wrote yet, unless one is there: with the id `$3` and the level `$4`, below `$5`
-/// at the key `$6`. All other columns keep their defaults.
+/// Inserts an empty node, which no caller wrote, unless one exists: with the id `$3` and the level `$4`,
+/// below `$5` at the key `$6`. All other columns keep their defaults.
 pub(crate) static INSERT_EMPTY: Statement = Statement::new(|| {
     format!(
         "INSERT INTO {CONTEXTS} AS made (tenant_id, id, context_data, context_type, created_at, updated_at, \

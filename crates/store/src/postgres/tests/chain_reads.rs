@@ -1,4 +1,4 @@
-//! Which columns and blocks the statement that reads a chain reads: with and without known stamps.
+//! The columns and blocks that the statements for chains read, with and without known stamps.
 
 use context_domain::id::TenantId;
 use context_testing::{OWNER, postgres};
@@ -56,7 +56,7 @@ async fn a_row_whose_stamp_is_known_is_not_read() {
     }
 }
 
-/// Whether each row has its columns.
+/// Returns for each row whether it has its columns.
 fn ids(rows: &[Row]) -> Vec<bool> {
     rows.iter().map(|row| row.get::<_, Option<&str>>(0).is_some()).collect()
 }

@@ -1,4 +1,4 @@
-//! The lists of columns name the columns of the tables that the fleet makes.
+//! Checks that the lists of columns name the columns of the tables that the fleet creates.
 
 use context_domain::id::TenantId;
 use context_testing::{OWNER, postgres};
@@ -26,7 +26,7 @@ async fn the_lists_of_columns_are_those_of_the_tables() {
     assert_eq!(listed(changes), in_catalog(&client, &tenant, "context_changes").await);
 }
 
-/// The listed columns with their types in the words of the catalog, by name.
+/// Returns the listed columns with their types as the catalog prints them, by name.
 fn listed<'a>(columns: impl Iterator<Item = (&'a str, Type)>) -> Vec<(String, String)> {
     let in_words = |ty: &Type| match *ty {
         Type::TEXT => "text",
@@ -42,7 +42,8 @@ fn listed<'a>(columns: impl Iterator<Item = (&'a str, Type)>) -> Vec<(String, St
     listed
 }
 
-/// The columns of a table in the catalog, by name. A parameter of the type `text` fills a `varchar` too.
+/// Returns the columns of a table in the catalog, by name. A `varchar` is shown as `text`, because a
+/// parameter of that type fills it too.
 async fn in_catalog(client: &Client, tenant: &TenantId, table: &str) -> Vec<(String, String)> {
     let params = [(&schema_of(tenant) as _, Type::TEXT), (&table as _, Type::TEXT)];
     let rows = client.query_typed(COLUMNS, &params).await.unwrap();

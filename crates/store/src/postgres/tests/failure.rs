@@ -1,4 +1,4 @@
-//! What callers and the log learn about statements that PostgreSQL refused.
+//! The messages for callers and for the log about statements that PostgreSQL refused.
 
 use context_domain::id::TenantId;
 use tokio_postgres::types::ToSql;

@@ -16,7 +16,7 @@ use super::*;
 const BOTH: [ConnectionMode; 2] = [ConnectionMode::Direct, ConnectionMode::Pooled];
 
 /// A database with the table of things: a proxy to it that can fail, a pool through the proxy, and a client
-/// past it.
+/// that bypasses it.
 struct World {
     proxy: Proxy,
     pool: Arc<Pool>,

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Forwards in both directions.
+/// A proxy that forwards in both directions.
 pub(super) struct Proxy {
     pub(super) port: u16,
     controls: Arc<ProxyControls>,

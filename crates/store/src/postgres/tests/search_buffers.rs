@@ -19,7 +19,7 @@ use crate::postgres::statements::{self, SearchCondition};
 /// 1,000 (a filter) if one in twenty does; 20 to 410 if one in two does.
 const SOME: i64 = 300;
 const MANY: i64 = 1_500;
-/// What is added while the pending lists of the GIN indexes have not been merged: each index keeps so many
+/// Added while the pending lists of the GIN indexes have not been merged: an index may keep about that many
 /// unsorted blocks.
 const PENDING: i64 = 600;
 
