@@ -58,8 +58,8 @@ async fn count_keys(service: &Service, clock: &dyn Clock) -> Result<String, Erro
     let keys = list_keys(service, None).await?;
     let now = clock.now();
     Ok(match (keys.len(), keys.iter().filter(|key| key.works(now)).count()) {
-        (0, _) => "none: without one, only `serve --auth none` can be used".to_owned(),
-        (all, working) => format!("{all}, {working} of them work"),
+        (0, _) => "none: `serve --auth keys` admits nobody until one is created".to_owned(),
+        (all, working) => format!("{working} of {all} can be used"),
     })
 }
 
@@ -80,7 +80,7 @@ fn build_facts(options: &StoreOptions) -> Vec<(&'static str, String)> {
         ("request body", format!("at most {} bytes", limits::MAX_BODY_BYTES)),
         ("tags", format!("at most {} of {} characters", limits::MAX_TAGS, limits::MAX_TAG_CHARS)),
         ("page", format!("at most {} items", limits::MAX_PAGE_LIMIT)),
-        ("idempotency keys", format!("kept for {} hours", limits::IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000)),
+        ("idempotency keys", format!("kept for {} hours", limits::IDEMPOTENCY_WINDOW_HOURS)),
     ]
 }
 

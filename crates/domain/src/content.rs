@@ -78,7 +78,7 @@ impl Content {
     /// Returns the writable members as JSON, the form that patches are applied to.
     pub fn to_json(&self) -> Map<String, Value> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
-        let values = [
+        let values: [Value; MEMBERS.len()] = [
             Value::Object(self.context_data.clone()),
             Value::from(self.context_type.as_str()),
             text(&self.title),

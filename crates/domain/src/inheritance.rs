@@ -147,7 +147,10 @@ impl Inheritance {
         let Some(members) = value.as_object() else {
             return Err(vec![Fault::new(
                 "",
-                format!("inheritance must be an object with the members {}", INHERITANCE_MEMBERS.join(", ")),
+                format!(
+                    "inheritance must be an object; its members are {}, all optional",
+                    INHERITANCE_MEMBERS.join(", ")
+                ),
             )]);
         };
         check_limits(value, members)?;
@@ -339,7 +342,7 @@ impl InheritanceReader {
         for name in members.keys().take(MAX_FAULTS) {
             if !INHERITANCE_MEMBERS.contains(&name.as_str()) {
                 let allowed = INHERITANCE_MEMBERS.join(", ");
-                let rule = format!("unknown member: the members of inheritance are {allowed}");
+                let rule = format!("unknown member: remove it; the members of inheritance are {allowed}");
                 self.faults.push(Fault::new(to_member(name), rule));
             }
         }

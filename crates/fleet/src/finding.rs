@@ -108,7 +108,7 @@ impl fmt::Display for FindingKind {
                 write!(f, "is at revision {revision}, which this version does not know")
             }
             Self::Edited { revision } => {
-                write!(f, "was made by a migration {revision} whose text differs from this version's")
+                write!(f, "was made by migration {revision}, whose text differs from this version's")
             }
             Self::NotGranted { role } => write!(f, "is not granted to the serving role {role}"),
             Self::Refused { why } => write!(f, "could not be repaired: {why}"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
 use context_domain::clock::Timestamp;
-use context_domain::limits::IDEMPOTENCY_WINDOW_MICROS;
+use context_domain::limits::IDEMPOTENCY_WINDOW_HOURS;
 use context_domain::tree::Level;
 
 use super::defaults::DEFAULT_TENANT;
@@ -212,6 +212,8 @@ pub(crate) struct SearchArgs {
 }
 
 fn idempotency_help() -> String {
-    let hours = IDEMPOTENCY_WINDOW_MICROS / 3_600_000_000;
-    format!("A key for this write: repeated with the same key within {hours} hours, it is not done again")
+    format!(
+        "A key for this write: repeated with the same key within {IDEMPOTENCY_WINDOW_HOURS} hours, it is not \
+         done again"
+    )
 }

@@ -87,7 +87,9 @@ impl<'a> NodeJoin<'_, 'a> {
                     return keep_winner(&winner, slot, own, strategy);
                 }
             }
-            _ => {
+            // Deep fits two objects only.
+            Strategy::Deep => {}
+            Strategy::Append | Strategy::Prepend | Strategy::Union | Strategy::ByKey(_) => {
                 if let Some(elements) = merge_arrays(strategy, slot, &own) {
                     slot.value = SlotValue::List { at: self.at, elements };
                     slot.strategy = Some(strategy);

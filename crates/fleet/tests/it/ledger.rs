@@ -68,8 +68,7 @@ async fn an_edited_migration_is_refused_and_nothing_is_changed() {
     // It is an unlisted tenant's; bootstrap would install functions for that one too.
     let refusal = database.refusal(&["default"]).await;
     assert!(
-        refusal
-            .contains("tenant other: the schema tenant_other was made by a migration 3 whose text differs"),
+        refusal.contains("tenant other: the schema tenant_other was made by migration 3, whose text differs"),
         "{refusal}"
     );
     assert!(refusal.contains("put its file back") && refusal.contains("nothing was changed"), "{refusal}");

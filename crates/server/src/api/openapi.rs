@@ -94,28 +94,25 @@ fn operation_id(route: RouteRules) -> String {
     }
 }
 
+/// Describes the parameters of the path. A name that [`path_parameter`] does not know is left out, and a test
+/// fails.
 fn path_parameters(route: RouteRules) -> impl Iterator<Item = Parameter> {
-    route.path_names().map(|name| {
-        let (about, example) = match name {
-            "tenant" => ("The tenant's id.", "default"),
-            "id" => ("The context's id.", schemas::EXAMPLE_ID),
-            "file" => ("The file's name.", "page.js"),
-            "project" => ("The key of the project, percent-encoded.", "web"),
-            "branch" => ("The key of the branch, percent-encoded: `feature%2Flogin`.", "main"),
-            _ => ("The key of the task, percent-encoded.", "42"),
-        };
-        let schema = match name {
-            "tenant" => Ref::from_schema_name("TenantId").into(),
-            "id" => Ref::from_schema_name("ContextId").into(),
-            "file" => schemas::enum_schema(&["page.css", "page.js"]),
-            _ => RefOr::from(Ref::from_schema_name("NodeKey")),
-        };
-        parameter(name, ParameterIn::Path, about)
-            .schema(Some(schema))
-            .required(Required::True)
-            .example(Some(json!(example)))
-            .build()
-    })
+    route.path_names().filter_map(path_parameter)
+}
+
+fn path_parameter(name: &str) -> Option<Parameter> {
+    let named = |schema: &str| RefOr::from(Ref::from_schema_name(schema));
+    let (about, schema, example) = match name {
+        "tenant" => ("The tenant's id.", named("TenantId"), "default"),
+        "id" => ("The context's id.", named("ContextId"), schemas::EXAMPLE_ID),
+        "file" => ("The file's name.", schemas::enum_schema(&["page.css", "page.js"]), "page.js"),
+        "project" => ("The key of the project, percent-encoded.", named("NodeKey"), "web"),
+        "branch" => ("The key of the branch, percent-encoded: `feature%2Flogin`.", named("NodeKey"), "main"),
+        "task" => ("The key of the task, percent-encoded.", named("NodeKey"), "42"),
+        _ => return None,
+    };
+    let described = parameter(name, ParameterIn::Path, about).schema(Some(schema));
+    Some(described.required(Required::True).example(Some(json!(example))).build())
 }
 
 fn query_parameters(route: RouteRules) -> impl Iterator<Item = Parameter> {
@@ -366,4 +363,19 @@ fn response_builder(about: &str) -> ResponseBuilder {
 
 fn response_header(about: &str) -> Header {
     HeaderBuilder::new().schema(Some(string_schema())).description(Some(about)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_of_a_path_is_described() {
+        for route in super::super::routes() {
+            for name in route.rules.path_names() {
+                assert!(path_parameter(name).is_some(), "{name} of {}", route.rules.path);
+            }
+        }
+        assert!(path_parameter("unknown").is_none());
+    }
 }

@@ -2,6 +2,7 @@
 
 use context_domain::access::Permission;
 use context_domain::change::Operation;
+use context_domain::content::word_pattern;
 use context_domain::id::TENANT_ID_PATTERN;
 use context_domain::inheritance::Strategy;
 use context_domain::limits::{
@@ -115,7 +116,7 @@ pub(crate) fn string_schema() -> ObjectBuilder {
 
 /// Returns the schema of `[A-Za-z0-9._-]{1,max}`.
 pub(crate) fn word_schema(max: usize) -> RefOr<Schema> {
-    pattern_schema(format!("^[A-Za-z0-9._-]{{1,{max}}}$"))
+    pattern_schema(word_pattern(max))
 }
 
 /// Returns the schema of one of these strings.

@@ -1,7 +1,7 @@
 //! Query parameters, read strictly: an unknown or repeated parameter and a wrong value are refused, never
 //! ignored.
 
-use context_domain::content::is_word;
+use context_domain::content::{is_word, word_rule};
 use context_domain::page::PageRequest;
 use context_domain::search::words_of;
 use percent_encoding::percent_decode_str;
@@ -116,7 +116,7 @@ fn check_value(parameter: &QueryParameter, value: &str) -> Result<(), Problem> {
     let refuse = |rule: String| Err(Problem::bad_parameter(parameter.name, rule));
     match parameter.values {
         ParameterValues::Word { max } | ParameterValues::Words { max, .. } if !is_word(value, max) => {
-            refuse(format!("the value must be 1 to {max} of A-Z, a-z, 0-9, '.', '_' and '-'"))
+            refuse(format!("the value must be {}", word_rule(max)))
         }
         ParameterValues::Chars { max } | ParameterValues::SearchText { max } if !is_text(value, max) => {
             refuse(format!("the value must have 1 to {max} characters, none of them U+0000"))

@@ -203,14 +203,13 @@ impl Schema {
             // A tenant's id holds no character that could end the literal.
             let sql = sql.replace("{tenant}", tenant.map_or("", TenantId::as_str));
             transaction.execute_batch(&sql)?;
-            for (_, fill) in self.fills.iter().filter(|(after, _)| after == number) {
-                fill(
-                    transaction,
-                    tenant
-                        .ok_or_else(|| Failure::Misuse("a tenant's file needs the tenant's id".to_owned()))?,
-                )?;
-            }
             transaction.pragma_update(None, "user_version", number)?;
+        }
+        // Fills read rows with the columns of this version, which later revisions may have added.
+        for (_, fill) in self.fills.iter().filter(|(number, _)| *number > done) {
+            let tenant =
+                tenant.ok_or_else(|| Failure::Misuse("a tenant's file needs the tenant's id".to_owned()))?;
+            fill(transaction, tenant)?;
         }
         Ok(())
     }
@@ -262,6 +261,25 @@ mod tests {
         }
         let kept: String = connection.query_row("SELECT a FROM t", (), |row| row.get(0)).unwrap();
         assert_eq!(kept, "mine");
+    }
+
+    fn copy_later_column(connection: &Connection, _: &TenantId) -> Result<(), Failure> {
+        connection.execute("INSERT INTO copied SELECT b FROM t", ())?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_fill_reads_columns_that_later_revisions_added() {
+        let revisions: &[_] = &[
+            FIRST,
+            (2, "CREATE TABLE copied (b);"),
+            (3, "ALTER TABLE t ADD COLUMN b TEXT DEFAULT 'later';"),
+        ];
+        let filled = Schema { application_id: 7, revisions, fills: &[(2, copy_later_column)] };
+        let mut connection = file_of(&OLD);
+        filled.upgrade(&mut connection, Some(&"mine".parse().unwrap())).unwrap();
+        let copied: String = connection.query_row("SELECT b FROM copied", (), |row| row.get(0)).unwrap();
+        assert_eq!(copied, "later");
     }
 
     #[test]
