@@ -112,7 +112,7 @@ fn what_needs_a_person_is_named_and_nothing_is_changed() {
     for (before, says) in [
         (
             "UPDATE public.migration_history SET checksum = 'x' WHERE tenant = 'demo' AND revision = 2",
-            "a migration 2 whose text differs",
+            "by migration 2, whose text differs",
         ),
         (
             "INSERT INTO public.migration_history
