@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken assumption is a failed test")]
 
 mod circles;
+mod documents;
 mod files;
 mod names;
 mod text;
